@@ -1,0 +1,1 @@
+"""What speaks to a node over the wire, and only so."""

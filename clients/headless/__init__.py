@@ -1,0 +1,1 @@
+"""Clients without a browser: publish a file, watch and measure."""

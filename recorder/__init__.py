@@ -1,0 +1,1 @@
+"""From journal to archive: everything a lesson leaves behind."""

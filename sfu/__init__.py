@@ -1,0 +1,1 @@
+"""The media plane: an asyncio face on a native core."""

@@ -1,0 +1,232 @@
+"""The seam: what Python may ask of the native media plane, and what it hears back.
+
+Python decides, Rust moves the media. No RTP packet crosses this line on the live path;
+commands go down, events come up, and both are few per second.
+
+Ids are small integers that are never reused within one `Engine`. A command that names an
+id which is already gone is ignored (the peer may have left while the command was on its
+way); a command that cannot make sense raises `ValueError`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, final
+
+class EngineConfig(Protocol):
+    """What an engine is made from (see `sfu.config.EngineConfig`)."""
+
+    @property
+    def host(self) -> str: ...  # address the UDP sockets bind to, "0.0.0.0" for all
+    @property
+    def port(self) -> int: ...  # UDP port of shard 0; shard i takes port + i; 0 = any free port
+    @property
+    def shards(self) -> int: ...  # threads, each with its own socket and peers
+    @property
+    def buffer_bytes(self) -> int: ...  # SO_RCVBUF and SO_SNDBUF asked for
+    @property
+    def consent_timeout(self) -> float: ...  # seconds without a STUN check until ConsentLost
+
+class Codec(Protocol):
+    """One RTP payload format, as negotiated (see `sfu.negotiation.Codec`)."""
+
+    @property
+    def name(self) -> str: ...  # "H264", "VP8", "VP9", "AV1", "opus"
+    @property
+    def payload_type(self) -> int: ...
+    @property
+    def clock_rate(self) -> int: ...  # Hz
+    @property
+    def rtx_payload_type(self) -> int | None: ...  # RFC 4588
+    @property
+    def nack(self) -> bool: ...  # a=rtcp-fb:<pt> nack was agreed
+
+class UptrackConfig(Protocol):
+    """One published media section (see `sfu.engine.UptrackConfig`)."""
+
+    @property
+    def kind(self) -> str: ...  # "audio" or "video"
+    @property
+    def mid(self) -> str: ...
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def extensions(self) -> Sequence[tuple[int, str]]: ...  # (id, URI), RFC 8285
+    @property
+    def rids(self) -> Sequence[str]: ...  # simulcast layers in the order offered, or empty
+    @property
+    def ssrcs(self) -> Sequence[int]: ...  # from a=ssrc, for senders without the MID extension
+
+class DowntrackConfig(Protocol):
+    """One media section sent to a viewer (see `sfu.engine.DowntrackConfig`)."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def mid(self) -> str: ...
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def extensions(self) -> Sequence[tuple[int, str]]: ...
+    @property
+    def ssrc(self) -> int: ...
+    @property
+    def rtx_ssrc(self) -> int | None: ...
+    @property
+    def cname(self) -> str: ...
+
+@final
+class Dtls:
+    """A DTLS datagram of a peer whose address is latched."""
+
+    peer: int
+    datagram: bytes
+
+@final
+class Connected:
+    """A STUN check with the right password arrived: the peer's address is known (or moved)."""
+
+    peer: int
+    host: str
+    port: int
+
+@final
+class ConsentLost:
+    """No STUN check for `consent_timeout` seconds (RFC 7675). Said once."""
+
+    peer: int
+
+@final
+class StreamStarted:
+    """The first packet of a published stream; `rid` is "" without simulcast."""
+
+    uptrack: int
+    rid: str
+    ssrc: int
+
+@final
+class JournalFailed:
+    """The journal could not be written (disk full, folder gone). Live goes on."""
+
+    journal: int
+    reason: str
+
+@final
+class JournalRecovered:
+    """The journal writes again; `dropped` records were lost in between."""
+
+    journal: int
+    dropped: int
+
+Event = Dtls | Connected | ConsentLost | StreamStarted | JournalFailed | JournalRecovered
+
+@final
+class Engine:
+    """The native plane: shard threads, their sockets, and the journal writer."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        """Bind the sockets and start the threads.
+
+        Raises OSError (port taken, address not ours).
+        """
+    event_fd: int
+    """Readable while events wait."""
+    ports: list[int]
+    """The UDP port of each shard."""
+    def poll_events(self) -> list[Event]:
+        """All events that wait, oldest first; clears `event_fd`. Never blocks."""
+    def add_peer(self, shard: int, ufrag: str, pwd: str) -> int:
+        """A peer of ours to be, known by its ICE credentials (ours, RFC 8445)."""
+    def remove_peer(self, peer: int) -> None:
+        """Forget the peer with all its tracks."""
+    def rotate_credentials(self, peer: int, ufrag: str, pwd: str) -> None:
+        """ICE restart: the new credentials count, the old ones stay valid for a few seconds."""
+    def send_dtls(self, peer: int, datagram: bytes) -> None:
+        """Send one datagram to the peer's latched address; dropped when there is none."""
+    def set_keys(self, peer: int, profile: str, rx: bytes, tx: bytes) -> None:
+        """SRTP master key + salt for each direction (RFC 5764, 4.2).
+
+        `profile` is "SRTP_AEAD_AES_128_GCM" (28 bytes each) or "SRTP_AES128_CM_SHA1_80" (30).
+        Call it before the last handshake flight leaves.
+        """
+    def add_uptrack(self, peer: int, config: UptrackConfig) -> int:
+        """Expect a published track of this peer."""
+    def add_downtrack(self, peer: int, config: DowntrackConfig) -> int:
+        """A track to send to this peer; silent until it has a source."""
+    def set_source(self, downtrack: int, uptrack: int | None) -> None:
+        """Feed the downtrack from an uptrack of the same codec (of any peer, on any shard)."""
+    def set_paused(self, downtrack: int, paused: bool) -> None: ...
+    def request_keyframe(self, uptrack: int) -> None:
+        """Ask the publisher for a keyframe; throttled and coalesced natively."""
+    def open_journal(self, directory: str) -> int:
+        """Create the directory's journal and hold its lock until closed.
+
+        Raises OSError (not writable, locked by another writer).
+        """
+    def journal_track(self, journal: int, track: int, uptrack: int) -> None:
+        """Record an uptrack under the caller's own number `track` (1-65535, unique in the journal)."""
+    def journal_event(self, journal: int, json: str) -> None:
+        """Append a lesson event (one JSON object)."""
+    def close_journal(self, journal: int) -> None:
+        """Write what waits, sync, release the lock. Returns when it is on disk."""
+    def stats(self) -> dict[str, object]:
+        """A snapshot of all counters; see `sfu.stats` for the shape."""
+    def close(self) -> None:
+        """Stop the threads and close the sockets and journals. Idempotent."""
+
+@final
+class Frame:
+    """One complete coded frame (video: Annex B / OBU stream / raw VP8, VP9; audio: one Opus packet)."""
+
+    track: int
+    timestamp: int
+    """RTP timestamp, 32 bits, as sent on the (single, gapless) journal stream."""
+    arrival_us: int
+    """When its last packet arrived: microseconds since the Unix epoch."""
+    keyframe: bool
+    after_loss: bool
+    """Packets were lost between the frame before and this one, or it was cut."""
+    data: bytes
+
+@final
+class SenderReport:
+    """The publisher's clock for a track: this NTP time (RFC 3550, 64 bits) is this RTP timestamp."""
+
+    track: int
+    ntp: int
+    timestamp: int
+    arrival_us: int
+
+@final
+class LessonEvent:
+    """A lesson event as given to `Engine.journal_event`."""
+
+    arrival_us: int
+    json: str
+
+@final
+class JournalEnd:
+    """The writer closed the journal in good order; nothing follows."""
+
+    arrival_us: int
+
+Record = Frame | SenderReport | LessonEvent | JournalEnd
+
+@final
+class JournalReader:
+    """Reads a journal, also while it is being written; frames are put together on the way."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises FileNotFoundError when there is no journal, ValueError when it is not one."""
+    def read(self, limit: int) -> list[Record]:
+        """Up to about `limit` records; [] when caught up with the writer.
+
+        Frames of one track come in order; late packets are waited for (1 s of the journal's
+        own clock). Damaged records are skipped and counted.
+        """
+    def flush(self) -> list[Record]:
+        """What is still held back waiting for lost packets: call it when the writer is gone."""
+    bytes_read: int
+    errors: int
+    """Damaged or unreadable records so far."""
+
+def read_packets(directory: str) -> list[tuple[int, int, bytes]]:
+    """All RTP packets of a journal as (track, arrival_us, packet): for tools and tests."""

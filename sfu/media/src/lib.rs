@@ -1,0 +1,6 @@
+//! Tongbu's native media plane.
+
+pub mod clock;
+pub mod codec;
+pub mod packet;
+pub mod track;

@@ -1,0 +1,1 @@
+//! Wire formats: parse and write in place; no state.

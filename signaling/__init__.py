@@ -1,0 +1,1 @@
+"""Rooms and the wire: lessons, tokens, WHIP and WHEP, the node."""
