@@ -1,0 +1,217 @@
+"""What an offer says, as types; and the choices an answer makes. Pure.
+
+`sdp_offer.py` makes an `Offer` from text; `sdp_answer.py` makes the text of an answer from an
+`Offer` and our decisions.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from aiortc import sdp
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Setup = Literal["active", "passive", "actpass"]
+Role = Literal["server", "client"]
+"""Our part in the DTLS handshake."""
+
+VIDEO_CODECS = ("H264", "VP9", "VP8", "AV1")
+"""The video codecs the house forwards, in its default order of preference."""
+
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+_UPLINK_ONLY = frozenset(
+    {
+        "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+        "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        "urn:ietf:params:rtp-hdrext:toffset",
+    }
+)
+_END_TO_END = frozenset(
+    {
+        MID,
+        "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+        "urn:3gpp:video-orientation",
+        "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-timing",
+        "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+    }
+)
+_DOWNLINK_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir"})
+_UPLINK_FEEDBACK = _DOWNLINK_FEEDBACK | {"transport-cc"}  # goog-remb: transport-cc does it better
+
+
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """A username fragment and password (RFC 8445, section 5.3)."""
+
+    ufrag: str
+    pwd: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The hash of a DTLS certificate (RFC 8122): "sha-256" and colon-separated hexadecimal."""
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One RTP payload format of a section, with its repair format when it has one."""
+
+    name: str
+    """As the house spells it: "H264", "VP8", "VP9", "AV1", "opus"."""
+    payload_type: int
+    clock_rate: int
+    channels: int | None = None
+    """Audio only."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """a=fmtp, in the order offered; a parameter without a value has ""."""
+    feedback: tuple[str, ...] = ()
+    """a=rtcp-fb, for example "nack", "nack pli"."""
+    rtx_payload_type: int | None = None
+    """RFC 4588."""
+
+    @property
+    def nack(self) -> bool:
+        """Whether generic NACKs are agreed (RFC 4585, section 6.2.1)."""
+        return "nack" in self.feedback
+
+    def limited_to(self, feedback: Iterable[str]) -> "Codec":
+        """The same codec, with no other feedback than this."""
+        return replace(self, feedback=tuple(m for m in self.feedback if m in feedback))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One m-section of an offer."""
+
+    kind: str
+    """"audio", "video", "application", or what else a peer may think of."""
+    mid: str
+    """"" where the offer has none (allowed with a single section)."""
+    protocol: str
+    formats: tuple[str, ...]
+    """The m-line's formats as written, for the answer of a rejected section."""
+    disabled: bool
+    """Port 0 without bundle-only: the peer itself does not want this section."""
+    direction: Direction
+    codecs: tuple[Codec, ...] = ()
+    """Those the house knows, in the peer's order of preference."""
+    extensions: tuple[tuple[int, str], ...] = ()
+    rids: tuple[str, ...] = ()
+    """Simulcast layers the peer would send (RFC 8853), in its order."""
+    ssrcs: tuple[int, ...] = ()
+    content: str = ""
+    """a=content (RFC 4796), for example "slides"."""
+    sctp_port: int | None = None
+    max_message_size: int = 65536
+    """Bytes; the default of RFC 8841, section 6.1."""
+
+    @property
+    def sends(self) -> bool:
+        """Whether the peer would send media here."""
+        return not self.disabled and self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def receives(self) -> bool:
+        """Whether the peer would take media here."""
+        return not self.disabled and self.direction in ("sendrecv", "recvonly")
+
+    @property
+    def is_data_channel(self) -> bool:
+        """Whether this is WebRTC's data channel section (RFC 8841)."""
+        return not self.disabled and self.kind == "application" and self.sctp_port is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A usable offer: all its wanted sections share one transport."""
+
+    sections: tuple[Section, ...]
+    setup: Setup
+    """a=setup (RFC 4145): who may start the DTLS handshake."""
+    fingerprints: tuple[Fingerprint, ...]
+    ice: IceCredentials
+    bundled: bool
+    extmap_allow_mixed: bool
+
+    @property
+    def our_role(self) -> Role:
+        """We are the server whenever we may: a client would have to wait for the address."""
+        return "client" if self.setup == "passive" else "server"
+
+
+def choose_video(section: Section, preference: Sequence[str]) -> Codec | None:
+    """The first codec of `preference` that the section offers, in its best form."""
+    for name in preference:
+        candidates = [codec for codec in section.codecs if codec.name == name]
+        usable = [codec for codec in candidates if _video_rank(codec) is not None]
+        if usable:
+            return min(usable, key=lambda codec: _video_rank(codec) or 0)
+    return None
+
+
+def choose_audio(section: Section) -> Codec | None:
+    """Opus at 48 kHz, the only audio codec of the house (RFC 7587)."""
+    opus = (c for c in section.codecs if c.name == "opus" and c.clock_rate == 48000)
+    return next(opus, None)
+
+
+def uplink_codec(codec: Codec) -> Codec:
+    """A codec as we take it from a publisher: only feedback that the native plane gives."""
+    return codec.limited_to(_UPLINK_FEEDBACK)
+
+
+def downlink_codec(codec: Codec) -> Codec:
+    """A codec as we send it to a viewer: only feedback that the native plane acts on."""
+    return codec.limited_to(_DOWNLINK_FEEDBACK)
+
+
+def uplink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
+    """The header extensions we take from a publisher, under the ids offered."""
+    return tuple(e for e in section.extensions if e[1] in _END_TO_END | _UPLINK_ONLY)
+
+
+def downlink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
+    """The header extensions we send to a viewer: those that survive forwarding, and the MID."""
+    return tuple(e for e in section.extensions if e[1] in _END_TO_END)
+
+
+def _video_rank(codec: Codec) -> int | None:
+    """How good this form of the codec is: 0 is best, None cannot be forwarded."""
+    if codec.clock_rate != 90000:
+        return None
+    match codec.name:
+        case "H264":
+            return _h264_rank(codec)
+        case "VP9" | "AV1":
+            profile = codec.parameters.get("profile-id", codec.parameters.get("profile", "0"))
+            return 0 if profile == "0" else None
+        case _:
+            return 0
+
+
+def _h264_rank(codec: Codec) -> int | None:
+    """Constrained baseline is what every browser decodes; others serve senders without it."""
+    if codec.parameters.get("packetization-mode") != "1":
+        return None
+    try:
+        profile, _ = sdp.parse_h264_profile_level_id(
+            codec.parameters.get("profile-level-id", "42e01f")
+        )
+    except ValueError:
+        return 3
+    match profile:
+        case sdp.H264Profile.PROFILE_CONSTRAINED_BASELINE:
+            return 0
+        case sdp.H264Profile.PROFILE_BASELINE:
+            return 1
+        case _:
+            return 2

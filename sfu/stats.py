@@ -1,0 +1,64 @@
+"""A typed view of the engine's counters.
+
+`Engine.stats()` returns, from the native side, one list of flat dicts per kind of thing::
+
+    {"shards": [{"packets_in": 1, ...}],                    counters of one shard
+     "uptracks": [{"uptrack": 3, "packets": 1, ...}],       one published track each
+     "downtracks": [{"downtrack": 4, "packets": 1, ...}],   one viewer's track each
+     "journals": [{"journal": 1, "bytes": 1, ...}]}         one journal each
+
+Which counters there are is the native plane's business: this view keeps what it finds, so that a
+new counter needs no change here, and a missing one reads as 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Counters = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """One snapshot; all counters are cumulative since the thing they count was made."""
+
+    shards: tuple[Counters, ...]
+    uptracks: tuple[Counters, ...]
+    downtracks: tuple[Counters, ...]
+    journals: tuple[Counters, ...]
+
+    def total(self, counter: str) -> float:
+        """The sum of one counter over all shards; 0 when no shard has it."""
+        return sum(_number(shard.get(counter, 0)) for shard in self.shards)
+
+    def as_json(self) -> dict[str, list[dict[str, int | float | str]]]:
+        """The same shape as above, for `/api/stats`."""
+        return {
+            "shards": [dict(row) for row in self.shards],
+            "uptracks": [dict(row) for row in self.uptracks],
+            "downtracks": [dict(row) for row in self.downtracks],
+            "journals": [dict(row) for row in self.journals],
+        }
+
+
+def parse_stats(snapshot: Mapping[str, object]) -> Stats:
+    """View a native snapshot; unknown sections and values of other types are left out."""
+    return Stats(
+        shards=_rows(snapshot.get("shards")),
+        uptracks=_rows(snapshot.get("uptracks")),
+        downtracks=_rows(snapshot.get("downtracks")),
+        journals=_rows(snapshot.get("journals")),
+    )
+
+
+def _rows(section: object) -> tuple[Counters, ...]:
+    if not isinstance(section, list):
+        return ()
+    return tuple(
+        {str(key): value for key, value in row.items() if isinstance(value, int | float | str)}
+        for row in section
+        if isinstance(row, dict)
+    )
+
+
+def _number(value: int | float | str) -> float:
+    return 0 if isinstance(value, str) else value
