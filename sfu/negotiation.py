@@ -108,6 +108,8 @@ class Section:
     rids: tuple[str, ...] = ()
     """Simulcast layers the peer would send (RFC 8853), in its order."""
     ssrcs: tuple[int, ...] = ()
+    rtcp_rsize: bool = False
+    """Reduced-size RTCP (RFC 5506)."""
     content: str = ""
     """a=content (RFC 4796), for example "slides"."""
     sctp_port: int | None = None

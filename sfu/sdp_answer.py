@@ -137,6 +137,7 @@ def _section(section: Section, decision: Decision) -> Iterator[str]:
 def _uplink(section: Section, uplink: Uplink) -> Iterator[str]:
     yield from _m_line(section, 9, _payload_types(uplink.codec, uplink.codec.rtx_payload_type))
     yield "a=recvonly"
+    yield from _rtcp(section)
     yield from _rtp(uplink.codec, uplink.extensions, uplink.codec.rtx_payload_type)
     for rid in uplink.rids:
         yield f"a=rid:{rid} recv"
@@ -149,6 +150,7 @@ def _downlink(section: Section, downlink: Downlink) -> Iterator[str]:
     yield from _m_line(section, 9, _payload_types(downlink.codec, rtx))
     yield "a=sendonly"
     yield f"a=msid:{downlink.stream} {downlink.track}"
+    yield from _rtcp(section)
     yield from _rtp(downlink.codec, downlink.extensions, rtx)
     if downlink.rtx_ssrc is not None:
         yield f"a=ssrc-group:FID {downlink.ssrc} {downlink.rtx_ssrc}"
@@ -164,6 +166,12 @@ def _m_line(section: Section, port: int, formats: Iterable[str]) -> Iterator[str
     yield from _mid(section)
 
 
+def _rtcp(section: Section) -> Iterator[str]:
+    yield "a=rtcp-mux"
+    if section.rtcp_rsize:
+        yield "a=rtcp-rsize"
+
+
 def _mid(section: Section) -> Iterator[str]:
     if section.mid:
         yield f"a=mid:{section.mid}"
@@ -176,8 +184,6 @@ def _payload_types(codec: Codec, rtx: int | None) -> Iterator[str]:
 
 
 def _rtp(codec: Codec, extensions: Sequence[tuple[int, str]], rtx: int | None) -> Iterator[str]:
-    yield "a=rtcp-mux"
-    yield "a=rtcp-rsize"
     for number, uri in extensions:
         yield f"a=extmap:{number} {uri}"
     channels = f"/{codec.channels}" if codec.channels and codec.channels > 1 else ""

@@ -94,6 +94,7 @@ def _section(media: sdp.MediaDescription, lines: Sequence[str]) -> Section:
         extensions=_extensions(lines) if is_rtp else (),
         rids=_rids(lines) if is_rtp else (),
         ssrcs=tuple(s.ssrc for s in media.ssrc if 0 < s.ssrc < 2**32),
+        rtcp_rsize="a=rtcp-rsize" in lines,
         content=_attribute(lines, "content"),
         sctp_port=_sctp_port(media),
         max_message_size=_max_message_size(media),

@@ -1,0 +1,150 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sfu.engine import Engine, UptrackConfig
+from sfu.errors import EngineError
+from sfu.negotiation import Codec
+from tests import fake_media
+from tests.fake_media import FakeEngine
+
+
+class Peer:
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+        self.event = asyncio.Event()
+
+    def on_dtls(self, datagram: bytes) -> None:
+        self.heard.append(datagram)
+        self.event.set()
+        if datagram == b"boom":
+            raise RuntimeError("handler bug")
+
+    def on_reachable(self, host: str, port: int) -> None:
+        self.heard.append((host, port))
+        self.event.set()
+
+    def on_consent_lost(self) -> None:
+        self.heard.append("lost")
+        self.event.set()
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def on_journal_failed(self, reason: str) -> None:
+        self.heard.append(reason)
+
+    def on_journal_recovered(self, dropped: int) -> None:
+        self.heard.append(dropped)
+
+
+@pytest.fixture
+async def native() -> FakeEngine:
+    return FakeEngine(shards=2)
+
+
+@pytest.fixture
+async def engine(native: FakeEngine) -> AsyncIterator[Engine]:
+    engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
+    yield engine
+    await engine.close()
+
+
+def video() -> UptrackConfig:
+    return UptrackConfig("video", "0", Codec("VP8", 96, 90000), ())
+
+
+async def test_events_reach_the_handler_of_their_peer_in_order(
+    engine: Engine, native: FakeEngine
+) -> None:
+    one, two = Peer(), Peer()
+    first, second = engine.add_peer("u1", "p1", one), engine.add_peer("u2", "p2", two)
+    native.say(
+        fake_media.Connected(first, "192.0.2.1", 9),
+        fake_media.Dtls(first, b"a"),
+        fake_media.Dtls(second, b"b"),
+        fake_media.ConsentLost(first),
+    )
+    await two.event.wait()
+    assert one.heard == [("192.0.2.1", 9), b"a", "lost"]
+    assert two.heard == [b"b"]
+
+
+async def test_a_raising_handler_is_logged_and_the_rest_is_dispatched(
+    engine: Engine, native: FakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = Peer(), Peer()
+    first, second = engine.add_peer("u1", "p1", one), engine.add_peer("u2", "p2", two)
+    with caplog.at_level(logging.ERROR):
+        native.say(fake_media.Dtls(first, b"boom"), fake_media.Dtls(second, b"b"))
+        await two.event.wait()
+    assert two.heard == [b"b"]
+    assert "handler bug" in caplog.text
+
+
+async def test_peers_go_to_the_least_loaded_shard(engine: Engine, native: FakeEngine) -> None:
+    peers = [engine.add_peer("u", "p", Peer()) for _ in range(3)]
+    assert [native.peers[peer][0] for peer in peers] == [0, 1, 0]
+    engine.remove_peer(peers[0])
+    engine.remove_peer(peers[2])
+    engine.remove_peer(peers[2])
+    assert native.peers[engine.add_peer("u", "p", Peer())][0] == 0
+    assert engine.port_of(peers[1]) == native.ports[1]
+
+
+async def test_a_removed_peer_hears_nothing_more(engine: Engine, native: FakeEngine) -> None:
+    gone, here = Peer(), Peer()
+    peer, other = engine.add_peer("u", "p", gone), engine.add_peer("u", "p", here)
+    streams: list[tuple[str, int]] = []
+    uptrack = engine.add_uptrack(peer, video(), lambda rid, ssrc: streams.append((rid, ssrc)))
+    engine.remove_peer(peer)
+    native.say(
+        fake_media.Dtls(peer, b"a"),
+        fake_media.StreamStarted(uptrack, "", 1),
+        fake_media.Dtls(other, b"b"),
+    )
+    await here.event.wait()
+    assert gone.heard == []
+    assert streams == []
+
+
+async def test_streams_and_journals_have_their_own_handlers(
+    engine: Engine, native: FakeEngine, tmp_path: Path
+) -> None:
+    here = Peer()
+    peer = engine.add_peer("u", "p", here)
+    streams: list[tuple[str, int]] = []
+    uptrack = engine.add_uptrack(peer, video(), lambda rid, ssrc: streams.append((rid, ssrc)))
+    journal_handler = Journal()
+    journal = engine.open_journal(tmp_path, journal_handler)
+    native.say(
+        fake_media.StreamStarted(uptrack, "q", 7),
+        fake_media.JournalFailed(journal, "disk full"),
+        fake_media.JournalRecovered(journal, 3),
+        fake_media.Dtls(peer, b"end"),
+    )
+    await here.event.wait()
+    assert streams == [("q", 7)]
+    assert journal_handler.heard == ["disk full", 3]
+    await engine.close_journal(journal)
+    assert native.journals[journal].closed
+
+
+async def test_a_journal_that_cannot_be_opened_is_an_engine_error(
+    engine: Engine, native: FakeEngine, tmp_path: Path
+) -> None:
+    native.refuse_journals = True
+    with pytest.raises(EngineError, match="No space left"):
+        engine.open_journal(tmp_path, Journal())
+
+
+async def test_close_is_idempotent(native: FakeEngine) -> None:
+    engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
+    await engine.close()
+    await engine.close()
+    assert native.closed

@@ -1,0 +1,152 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sfu.dtls import Dtls, Identity
+from sfu.engine import Engine
+from sfu.transport import Transport, make_credentials
+from tests import fake_media
+from tests.fake_media import FakeEngine
+
+OURS, THEIRS = Identity.generate(), Identity.generate()
+
+
+class Handler:
+    """Notes what it hears, and how many datagrams had left by then."""
+
+    def __init__(self, native: FakeEngine) -> None:
+        self._native = native
+        self.heard: list[object] = []
+        self.sent_before_connected = -1
+        self.closed = asyncio.Event()
+
+    def on_connected(self) -> None:
+        self.heard.append("connected")
+        self.sent_before_connected = len(self._native.told("send_dtls"))
+
+    def on_data(self, payload: bytes) -> None:
+        self.heard.append(payload)
+
+    def on_closed(self, reason: str) -> None:
+        self.heard.append(reason)
+        self.closed.set()
+
+
+@pytest.fixture
+async def native() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+async def engine(native: FakeEngine) -> AsyncIterator[Engine]:
+    engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
+    yield engine
+    await engine.close()
+
+
+def shake(native: FakeEngine, transport: Transport, theirs: Dtls) -> None:
+    """Carry datagrams until neither side has any, as the native plane would."""
+    for _ in range(10):
+        while theirs.poll_event() is not None:
+            pass
+        for datagram in iter(theirs.poll_transmit, None):
+            transport.on_dtls(datagram)
+        outbox = native.outbox[transport.peer]
+        while outbox:
+            theirs.handle_datagram(outbox.popleft())
+
+
+@pytest.mark.parametrize("our_role", ["server", "client"])
+async def test_keys_are_native_before_the_last_flight(
+    native: FakeEngine, engine: Engine, our_role: str
+) -> None:
+    handler = Handler(native)
+    role = "server" if our_role == "server" else "client"
+    transport = Transport(engine, Dtls(OURS, role, [THEIRS.fingerprint]), handler)
+    theirs = Dtls(THEIRS, "client" if role == "server" else "server", [OURS.fingerprint])
+    theirs.start()
+    transport.on_reachable("127.0.0.1", 9)
+    shake(native, transport, theirs)
+    assert handler.heard == ["connected"]
+    assert transport.connected
+    names = [command[0] for command in native.commands]
+    assert handler.sent_before_connected == names[: names.index("set_keys")].count("send_dtls")
+    if role == "server":
+        assert "send_dtls" in names[names.index("set_keys") :]
+    ((_, profile, rx, tx),) = native.told("set_keys")
+    assert profile == "SRTP_AEAD_AES_128_GCM"
+    assert len(rx) == len(tx) == 28
+    transport.close()
+
+
+async def test_close_says_goodbye_and_forgets_the_peer(native: FakeEngine, engine: Engine) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, Dtls(OURS, "server", [THEIRS.fingerprint]), handler)
+    theirs = Dtls(THEIRS, "client", [OURS.fingerprint])
+    theirs.start()
+    shake(native, transport, theirs)
+    transport.close()
+    transport.close()
+    assert [command[0] for command in native.commands[-2:]] == ["send_dtls", "remove_peer"]
+    theirs.handle_datagram(native.outbox[transport.peer].popleft())
+    assert theirs.state == "closed"
+    assert handler.heard == ["connected"]
+
+
+async def test_the_peers_goodbye_is_heard_once(native: FakeEngine, engine: Engine) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, Dtls(OURS, "server", [THEIRS.fingerprint]), handler)
+    theirs = Dtls(THEIRS, "client", [OURS.fingerprint])
+    theirs.start()
+    shake(native, transport, theirs)
+    theirs.close()
+    shake(native, transport, theirs)
+    transport.on_consent_lost()
+    assert handler.heard[:2] == ["connected", "the peer closed the connection"]
+
+
+async def test_lost_consent_closes(native: FakeEngine, engine: Engine) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, Dtls(OURS, "server", [THEIRS.fingerprint]), handler)
+    native.say(fake_media.ConsentLost(transport.peer))
+    await handler.closed.wait()
+    assert handler.heard == ["the peer's connectivity checks stopped"]
+    assert native.peers == {}
+
+
+async def test_a_peer_that_never_connects_is_dropped(native: FakeEngine, engine: Engine) -> None:
+    handler = Handler(native)
+    dtls = Dtls(OURS, "server", [THEIRS.fingerprint])
+    Transport(engine, dtls, handler, timeout=0.01)
+    await handler.closed.wait()
+    assert handler.heard == ["the peer did not connect in time"]
+    assert native.peers == {}
+
+
+async def test_a_failed_handshake_sends_its_alert(native: FakeEngine, engine: Engine) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, Dtls(OURS, "server", [OURS.fingerprint]), handler)
+    theirs = Dtls(THEIRS, "client", [OURS.fingerprint])
+    theirs.start()
+    shake(native, transport, theirs)
+    assert handler.heard == ["the DTLS certificate is not the one the offer named"]
+    assert native.told("set_keys") == []
+
+
+async def test_ice_restart_gives_new_credentials(native: FakeEngine, engine: Engine) -> None:
+    transport = Transport(engine, Dtls(OURS, "server", []), Handler(native))
+    before = transport.credentials
+    after = transport.restart_ice()
+    assert before.ufrag != after.ufrag
+    assert native.told("rotate_credentials") == [(transport.peer, after.ufrag, after.pwd)]
+    transport.close()
+
+
+def test_credentials_are_ice_chars_and_long_enough() -> None:
+    one, other = make_credentials(), make_credentials()
+    assert one.ufrag != other.ufrag
+    assert one.ufrag.isalnum()
+    assert len(one.pwd) >= 22
+    assert one.pwd.isalnum()
+    assert one.pwd not in repr(one)
