@@ -1,0 +1,11 @@
+/** /archive: every lesson; /archive/{id}: one lesson, replayed. */
+import { ReplayPage } from './archive/page'
+import { Shelf } from './archive/shelf'
+import { keepLinkToken } from './lib/auth'
+import { pathName } from './lib/lesson'
+import { startShell } from './lib/shell'
+
+keepLinkToken()
+startShell('archive')
+const id = pathName(location.pathname)
+void (id ? new ReplayPage(id) : new Shelf()).start()

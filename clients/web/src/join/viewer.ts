@@ -1,0 +1,79 @@
+/** A school's way in: WHEP with voice, camera and slides, kept up by the link. */
+import { judgeSchool } from '../lib/judge'
+import { Link, type LinkState } from '../lib/link'
+import { isRefused } from '../lib/sdp'
+import { NoWebrtc } from '../lib/sentences'
+import { CHANNEL, parseSignal, type Switches } from '../lib/signals'
+import { type Call, dial, endpoint } from '../lib/whip'
+
+export interface Incoming {
+  voice: MediaStreamTrack
+  camera: MediaStreamTrack
+  slides: MediaStreamTrack
+}
+
+export interface ViewerOptions {
+  lesson: string
+  /** Asked for at each attempt: tokens expire while a school waits. */
+  token(): Promise<string>
+  network: EventTarget
+  onState(state: LinkState, error?: unknown): void
+  /** New tracks, at the start and after each reconnection. */
+  onTracks(tracks: Incoming): void
+  onSwitches(switches: Switches): void
+  /** The browser and the node share no format for the camera. */
+  onNoCodec(): void
+}
+
+export class Viewer {
+  readonly #options: ViewerOptions
+  readonly #link: Link
+
+  constructor(options: ViewerOptions) {
+    this.#options = options
+    this.#link = new Link({
+      dial: (signal) => this.#dial(signal),
+      judge: (error, wasLive) => judgeSchool(error, wasLive, Math.random()),
+      onState: options.onState,
+      network: options.network,
+    })
+  }
+
+  run(): Promise<void> {
+    return this.#link.run()
+  }
+
+  stats(): Promise<RTCStatsReport> | undefined {
+    return this.#link.call?.peer.getStats()
+  }
+
+  async #dial(signal: AbortSignal): Promise<Call> {
+    if (!('RTCPeerConnection' in globalThis)) throw new NoWebrtc()
+    const { lesson, token, onTracks, onNoCodec } = this.#options
+    const key = await token()
+    const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
+    // The order is the contract: the first video section is the camera, the second the slides.
+    const [voice, camera, slides] = [
+      peer.addTransceiver('audio', { direction: 'recvonly' }),
+      peer.addTransceiver('video', { direction: 'recvonly' }),
+      peer.addTransceiver('video', { direction: 'recvonly' }),
+    ]
+    this.#listen(peer.createDataChannel(CHANNEL))
+    const call = await dial(peer, endpoint(lesson, 'whep', key), signal)
+    if (isRefused(call.answer, camera.mid ?? '')) onNoCodec()
+    onTracks({
+      voice: voice.receiver.track,
+      camera: camera.receiver.track,
+      slides: slides.receiver.track,
+    })
+    return call
+  }
+
+  #listen(channel: RTCDataChannel): void {
+    channel.addEventListener('message', ({ data }) => {
+      const signal = parseSignal(data)
+      if (signal?.type === 'ended') this.#link.bell()
+      if (signal?.type === 'switches') this.#options.onSwitches(signal)
+    })
+  }
+}

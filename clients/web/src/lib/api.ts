@@ -1,0 +1,66 @@
+/** The node's JSON API, typed. */
+import { ask } from './http'
+
+export type Source = 'microphone' | 'camera' | 'slides'
+
+export interface LiveLesson {
+  lesson: string
+  title: string
+  id: string
+  /** Unix seconds. */
+  started_at: number
+  schools: number
+  tracks: { kind: 'audio' | 'video'; source: Source; codec: string }[]
+  /** `ok`, `off`, or `failing: <reason>`. */
+  recording: string
+}
+
+export type EntryState = 'live' | 'finishing' | 'complete' | 'recovered' | 'degraded'
+
+export interface View {
+  source: Source
+  kind: 'video'
+  codec: string
+  width: number
+  height: number
+  hls: string | null
+  webm: string | null
+}
+
+/** One archived lesson. */
+export interface Entry {
+  id: string
+  lesson: string
+  title: string
+  state: EntryState
+  /** Unix seconds. */
+  started_at: number
+  duration_s: number
+  poster: string | null
+  bytes: number
+  views: View[]
+  audio: { codec: string; hls: string } | null
+  downloads: string[]
+}
+
+export async function liveLessons(token: string): Promise<LiveLesson[]> {
+  return (await ask('/api/lessons', { token })).json()
+}
+
+export async function endLesson(lesson: string, token: string): Promise<void> {
+  await ask(`/api/lessons/${encodeURIComponent(lesson)}`, { method: 'DELETE', token })
+}
+
+export async function entries(
+  token: string,
+  { q = '', offset = 0, limit = 24 }: { q?: string; offset?: number; limit?: number },
+): Promise<Entry[]> {
+  const query = new URLSearchParams({ limit: String(limit), offset: String(offset) })
+  if (q) query.set('q', q)
+  const answer: { lessons: Entry[] } = await (await ask(`/api/archive?${query}`, { token })).json()
+  return answer.lessons
+}
+
+export async function entry(id: string, token: string): Promise<Entry> {
+  return (await ask(`/api/archive/${encodeURIComponent(id)}`, { token })).json()
+}
