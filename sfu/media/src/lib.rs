@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod codec;
+pub mod crypto;
 pub mod packet;
 pub mod track;

@@ -10,6 +10,7 @@ pub mod extension;
 mod reader;
 pub mod rtcp;
 pub mod rtp;
+pub mod stun;
 
 use reader::Reader;
 
