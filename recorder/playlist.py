@@ -94,23 +94,29 @@ class Stream:
     height: int = 0
 
 
-def master(video: Stream, audio: Stream | None) -> str:
-    """A view's master playlist: its video with the lesson's audio, bit rates as measured so far."""
-    streams = [video] if audio is None else [video, audio]
+def master(video: Stream | None, audio: Stream | None) -> str:
+    """A view's master playlist: its video with the lesson's audio; or the audio alone.
+
+    The peak bit rate is what was measured so far; the average is told once all is known.
+    """
+    streams = [stream for stream in (video, audio) if stream is not None]
     attributes = [
         f"BANDWIDTH={round(sum(stream.playlist.peak for stream in streams))}",
-        f"AVERAGE-BANDWIDTH={round(sum(stream.playlist.average for stream in streams))}",
         f'CODECS="{",".join(stream.codec for stream in streams)}"',
-        f"RESOLUTION={video.width}x{video.height}",
     ]
     lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    if audio is not None:
+    if all(stream.playlist.ended for stream in streams):
+        average = sum(stream.playlist.average for stream in streams)
+        attributes.append(f"AVERAGE-BANDWIDTH={round(average)}")
+    if video is not None:
+        attributes.append(f"RESOLUTION={video.width}x{video.height}")
+    if video is not None and audio is not None:
         attributes.append(f'AUDIO="{_AUDIO_GROUP}"')
         lines.append(
             f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_AUDIO_GROUP}",NAME="microphone",'
             f'DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="{audio.uri}"'
         )
-    lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", video.uri, ""]
+    lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", streams[0].uri, ""]
     return "\n".join(lines)
 
 

@@ -1,0 +1,317 @@
+"""Placed frames of one source in, HLS segments out.
+
+Every rendition begins at lesson time 0, has no holes and ends with the lesson, so that players can
+switch and seek between them by time alone. What a source did not send is filled:
+
+- audio with Opus silence, to within a hundredth of a frame;
+- video by showing the last keyframe again, one sample each `HOLD_US`; before its first keyframe,
+  by that one. Frames that would refer to pictures in between are then dropped up to a keyframe.
+
+What is emitted depends on the frames alone, not on when this is called: `advance` only emits
+earlier what the next frame would have caused anyway.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import av
+
+from recorder import codecs
+from recorder.archive import Gap, LessonFolder, View
+from recorder.errors import MediaError
+from recorder.mux import VIDEO_RATE, Fragment, Fragmenter
+from recorder.playlist import MediaPlaylist, Segment, Stream
+
+HOLD_US = 6_000_000
+"""A video source silent for longer is held; also the longest held sample."""
+
+GAPS_KEPT = 1_000
+"""Gaps a manifest lists for one source; the rest is counted."""
+
+_HOLD = HOLD_US * 9 // 100
+_SEGMENT = VIDEO_RATE * 19 // 10  # a 2 s GOP of a camera that is a little fast is a segment too
+_FRAME = VIDEO_RATE // 30  # how long the last frame of a lesson is shown
+_TOLERANCE = 480  # samples an Opus packet may be off before silence goes in, or it is dropped
+_NOTABLE_GAP_US = 1_000_000
+
+
+class Sample(NamedTuple):
+    """A coded frame with its start in ticks of the rendition."""
+
+    start: int
+    data: bytes
+    keyframe: bool
+
+
+class Gaps:
+    """The stretches of a source without media, from the first frame to the last."""
+
+    def __init__(self, source: str) -> None:
+        self.listed: list[Gap] = []
+        self.omitted = 0
+        self._source = source
+        self._end_us: int | None = None
+        self._track = 0
+
+    def note(self, start_us: int, end_us: int, track: int, *, loss: bool) -> None:
+        """Media of `track` from `start_us` to `end_us`, packets before it lost or not."""
+        if self._end_us is not None and start_us - self._end_us >= _NOTABLE_GAP_US:
+            reconnected = track != self._track
+            self._add(start_us, "reconnected" if reconnected else "loss" if loss else "silence")
+        self._end_us, self._track = end_us, track
+
+    def _add(self, until_us: int, reason: str) -> None:
+        if len(self.listed) == GAPS_KEPT:
+            self.omitted += 1
+            return
+        start_us = self._end_us or 0
+        gap = Gap(self._source, start_us / 1e6, (until_us - start_us) / 1e6, reason)
+        self.listed.append(gap)
+
+
+class _Rendition:
+    """What audio and video share: fragments to segments, segments to the playlist."""
+
+    def __init__(self, name: str, folder: LessonFolder, zero: float) -> None:
+        self.name = name
+        self.playlist = MediaPlaylist(zero)
+        self.gaps = Gaps(name)
+        self.frames = 0
+        """Frames of the source that made it; fillings are not counted."""
+        self.dropped = 0
+        """Frames that could not be shown: late, damaged, or referring to lost ones."""
+        self._folder = folder
+        self._muxer: Fragmenter | None = None
+        self._codec_string = ""
+        self._init = ""
+        self._inits = 0
+        self._fragments: list[Fragment] = []
+
+    @property
+    def stream(self) -> Stream | None:
+        """What a master playlist says of it; None before the first segment."""
+        if not self.playlist.count or self._muxer is None:
+            return None
+        uri = f"{self.name}/index.m3u8"
+        size = self._muxer.width, self._muxer.height
+        return Stream(uri, self._codec_string, self.playlist, *size)
+
+    def publish_playlist(self) -> None:
+        """Bring the playlist on disk up to date."""
+        if self.playlist.count:
+            self._folder.replace_playlist(f"{self.name}/index.m3u8", self.playlist)
+
+    def _open(self, muxer: Fragmenter) -> None:
+        """Begin a new init segment."""
+        self._muxer = muxer
+        self._codec_string = codecs.codec_string(muxer.init)
+        self._inits += 1
+        self._init = f"init-{self._inits:04d}.mp4"
+        self._folder.publish(f"{self.name}/{self._init}", muxer.init)
+
+    def _collect(self, fragment: Fragment | None, shortest: int) -> None:
+        """Publish a segment of the fragments so far when they last for `shortest` ticks."""
+        if fragment:
+            self._fragments.append(fragment)
+        if self._muxer is None or not self._fragments:
+            return
+        start, end = self._fragments[0].start, self._fragments[-1].end
+        if end - start < shortest:
+            return
+        data = b"".join(part.data for part in self._fragments)
+        self._fragments.clear()
+        uri, rate = _segment_name(self.playlist.count + 1), self._muxer.rate
+        self._folder.publish(f"{self.name}/{uri}", data)
+        duration = (end - start) / rate
+        self.playlist.append(Segment(uri, self._init, start / rate, duration, len(data)))
+
+    def _close(self) -> None:
+        """Publish what waits in the muxer; `stream` stays as it was."""
+        if self._muxer is not None:
+            self._collect(self._muxer.close(), 1)
+
+
+class AudioRendition(_Rendition):
+    """Opus at 48 kHz, every sample of the lesson accounted for."""
+
+    def __init__(self, name: str, folder: LessonFolder, zero: float) -> None:
+        super().__init__(name, folder, zero)
+        self.listeners: list[Callable[[bytes, int, int], None]] = []
+        """Told of every packet, fillings too: data, start and duration in samples."""
+        self._cursor = 0  # where the last packet ends
+        self._waiting: Sample | None = None  # the last packet: it lasts until the next one starts
+        self._unpublished: list[tuple[bytes, int, int]] = []
+        self._open(Fragmenter("opus", b""))
+
+    @property
+    def end_us(self) -> int:
+        """The lesson time up to which there is audio."""
+        return self._cursor * 125 // 6
+
+    def push(self, time_us: int, data: bytes, track: int, *, loss: bool) -> None:
+        """Add a packet of the source."""
+        start = time_us * 6 // 125
+        length = codecs.opus_duration(data)
+        if not length or start - self._cursor < -_TOLERANCE:
+            self.dropped += 1
+            return
+        if start - self._cursor > _TOLERANCE:
+            self._fill(start)
+        self.gaps.note(time_us, time_us + length * 125 // 6, track, loss=loss)
+        self._add(start, data, length)
+        self.frames += 1
+
+    def advance(self, horizon_us: int) -> None:
+        """No packet before `horizon_us` will come any more."""
+        whole = (horizon_us * 6 // 125 - self._cursor) // 960
+        if whole > 0:
+            self._fill(self._cursor + whole * 960)
+
+    def finish(self, end_us: int) -> None:
+        """Fill up to the end of the lesson, and close."""
+        end = end_us * 6 // 125
+        self._fill(end)
+        self._flush(max(end, self._cursor))
+        self._close()
+        self.playlist.ended = True
+
+    def history(self) -> Iterator[tuple[bytes, int, int]]:
+        """Every packet so far, as the listeners would have heard it."""
+        if self.playlist.count:
+            yield from self._published()
+        yield from self._unpublished
+
+    def _fill(self, until: int) -> None:
+        for data, length in codecs.silence(until - self._cursor):
+            self._add(self._cursor, data, length)
+
+    def _add(self, start: int, data: bytes, length: int) -> None:
+        if self._waiting is not None:
+            start = max(start, self._waiting.start + 1)
+        self._flush(start)
+        self._waiting = Sample(start, data, True)
+        self._cursor = start + length
+
+    def _flush(self, end: int) -> None:
+        """Mux the packet that waits, now that its end is known."""
+        if self._waiting is None or self._muxer is None:
+            return
+        start, data, _ = self._waiting
+        self._waiting = None
+        fragment = self._muxer.mux(data, start, end - start, True)
+        if fragment:
+            self._collect(fragment, 1)
+            self._unpublished.clear()
+        self._unpublished.append((data, start, end - start))
+        for listener in self.listeners:
+            listener(data, start, end - start)
+
+    def _published(self) -> Iterator[tuple[bytes, int, int]]:
+        folder = self._folder.media / self.name
+        names = [self._init, *(_segment_name(n + 1) for n in range(self.playlist.count))]
+        joined = io.BytesIO(b"".join((folder / name).read_bytes() for name in names))
+        with av.open(joined, mode="r", format="mp4") as source:
+            for packet in source.demux(audio=0):
+                if packet.pts is not None:
+                    yield bytes(packet), packet.pts, packet.duration or 0
+
+
+class VideoRendition(_Rendition):
+    """A video view that browsers play from fMP4. Raises MediaError, OSError."""
+
+    def __init__(self, name: str, codec: str, folder: LessonFolder, zero: float) -> None:
+        super().__init__(name, folder, zero)
+        self.codec = codec
+        self._current: tuple[int, codecs.Parameters] | None = None
+        self._waiting: Sample | None = None  # the last sample: it lasts until the next one starts
+        self._still = b""  # the last keyframe, to be shown again
+        self._broken = True  # what a delta frame refers to is missing
+        self._lossy = False  # frames were lost since the last one shown
+
+    def describe(self) -> View:
+        """What the catalogue says of this view."""
+        stream = self.stream
+        if stream is None:
+            return View(self.name, self.codec, 0, 0)
+        return View(self.name, self.codec, stream.width, stream.height, hls=f"{self.name}.m3u8")
+
+    @property
+    def end_us(self) -> int:
+        """The lesson time up to which there is video."""
+        return 0 if self._waiting is None else (self._waiting.start + _FRAME) * 100 // 9
+
+    def push(self, time_us: int, data: bytes, track: int, *, keyframe: bool, loss: bool) -> None:
+        """Add a frame of the source."""
+        start = max(time_us, 0) * 9 // 100
+        self._hold(start)
+        self._lossy |= loss
+        if keyframe:
+            self._broken = not self._begin(start, data, track)
+        elif loss:
+            self._broken = True
+        if self._broken:
+            self.dropped += 1
+            return
+        self._add(start, self._still if keyframe else data, keyframe)
+        self.gaps.note(time_us, time_us, track, loss=self._lossy)
+        self._lossy = False
+        self.frames += 1
+
+    def advance(self, horizon_us: int) -> None:
+        """No frame before `horizon_us` will come any more."""
+        self._hold(horizon_us * 9 // 100)
+
+    def finish(self, end_us: int) -> None:
+        """Hold the last picture to the end of the lesson, and close."""
+        end = end_us * 9 // 100
+        self._hold(end)
+        if self._waiting is not None:
+            self._flush(max(end, self._waiting.start + 1))
+        self._close()
+        self.playlist.ended = True
+
+    def _begin(self, start: int, keyframe: bytes, track: int) -> bool:
+        """Be ready for a keyframe that starts at `start`; False when it cannot be used."""
+        try:
+            current = track, codecs.parameters(self.codec, keyframe)
+            muxer = None if current == self._current else Fragmenter(self.codec, keyframe)
+        except MediaError:
+            return False
+        first = self._current is None
+        self._current = current
+        self._still = codecs.without_parameter_sets(keyframe) if self.codec == "H264" else keyframe
+        if muxer is not None:
+            self._flush(start)
+            self._close()
+            self._open(muxer)
+        if first and start > 0:
+            self._add(0, self._still, True)
+            self._hold(start)
+        return True
+
+    def _hold(self, until: int) -> None:
+        """Show the last keyframe again as often as needed to come within _HOLD of `until`."""
+        while self._waiting is not None and until - self._waiting.start > _HOLD:
+            self._add(self._waiting.start + _HOLD, self._still, True)
+            self._broken = True
+
+    def _add(self, start: int, data: bytes, keyframe: bool) -> None:
+        if self._waiting is not None:
+            start = max(start, self._waiting.start + 1)
+        self._flush(start)
+        self._waiting = Sample(start, data, keyframe)
+
+    def _flush(self, end: int) -> None:
+        """Mux the sample that waits, now that its end is known."""
+        if self._waiting is None or self._muxer is None:
+            return
+        start, data, keyframe = self._waiting
+        self._waiting = None
+        fragment = self._muxer.mux(data, start, max(end - start, 1), keyframe)
+        if fragment:
+            self._collect(fragment, _SEGMENT)
+
+
+def _segment_name(number: int) -> str:
+    return f"{number:06d}.m4s"
