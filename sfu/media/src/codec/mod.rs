@@ -1,4 +1,17 @@
 //! What a payload tells without decoding it; and how to put frames together again.
+//!
+//! What may live here: functions over one RTP payload, and the [`Depacketiser`]. No time, no
+//! headers of RTP itself, no state of a stream beyond the frame under construction.
+
+mod av1;
+mod bits;
+mod depacketiser;
+mod h264;
+mod opus;
+mod vp8;
+mod vp9;
+
+pub use depacketiser::{CodedFrame, Depacketiser, DepacketiserStats, MAX_FRAME_BYTES, RtpPayload};
 
 /// The codecs the plane knows. Anything else is forwarded by nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,5 +39,33 @@ impl Codec {
             "opus" => Some(Self::Opus),
             _ => None,
         }
+    }
+}
+
+/// Whether a keyframe begins in this RTP payload. Always true for audio.
+///
+/// H264 says yes to a sequence parameter set as well as to an IDR slice, whichever the
+/// payload begins: a viewer switched to this packet can decode from here.
+pub fn is_keyframe(codec: Codec, payload: &[u8]) -> bool {
+    match codec {
+        Codec::H264 => h264::is_keyframe(payload),
+        Codec::Vp8 => vp8::is_keyframe(payload),
+        Codec::Vp9 => vp9::is_keyframe(payload),
+        Codec::Av1 => av1::is_keyframe(payload),
+        Codec::Opus => true,
+    }
+}
+
+/// Width and height in pixels, if this RTP payload begins a keyframe that tells them.
+///
+/// H264: cropped size of the first sequence parameter set. VP9 with spatial layers: the
+/// largest layer, when the payload descriptor lists them. AV1: the sequence's maximum.
+pub fn dimensions(codec: Codec, payload: &[u8]) -> Option<(u16, u16)> {
+    match codec {
+        Codec::H264 => h264::dimensions(payload),
+        Codec::Vp8 => vp8::dimensions(payload),
+        Codec::Vp9 => vp9::dimensions(payload),
+        Codec::Av1 => av1::dimensions(payload),
+        Codec::Opus => None,
     }
 }
