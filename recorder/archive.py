@@ -130,9 +130,7 @@ class LessonFolder:
 
     def publish(self, name: str, data: bytes) -> None:
         """Put a file into the media folder for good."""
-        target = self.media / name
-        if not _same(target, data):
-            _write(target, data)
+        self._put(name, data)
         self._note(name, len(data), hashlib.sha256(data).hexdigest())
 
     def adopt(self, temporary: Path, name: str) -> None:
@@ -146,10 +144,8 @@ class LessonFolder:
 
     def replace(self, name: str, data: bytes) -> None:
         """Publish a file that may change: a master playlist, the poster."""
+        self._put(name, data)
         self._files[name] = _facts(len(data), hashlib.sha256(data).hexdigest())
-        target = self.media / name
-        if not _same(target, data):
-            _write(target, data)
 
     def replace_playlist(self, name: str, media: playlist.MediaPlaylist) -> None:
         """Publish a media playlist, unless the one on disk already says more (we replay)."""
@@ -185,8 +181,19 @@ class LessonFolder:
 
     def temporary(self, name: str) -> Path:
         """Where a file may be written before it is adopted."""
-        self.media.mkdir(parents=True, exist_ok=True)
+        self.media.mkdir(exist_ok=True)
         return self.media / f".{name}"
+
+    def _put(self, name: str, data: bytes) -> None:
+        target = self.media / name
+        if _same(target, data):
+            return
+        try:
+            _write(target, data)
+        except FileNotFoundError:  # the first file of its folder; the lesson's own must be there
+            self.media.mkdir(exist_ok=True)
+            target.parent.mkdir(exist_ok=True)
+            _write(target, data)
 
     def _listed_on_disk(self, name: str) -> int:
         try:
@@ -264,11 +271,7 @@ def _same(path: Path, data: bytes) -> bool:
 def _write(path: Path, data: bytes, *, sync: bool = False) -> None:
     """The file appears whole or not at all."""
     temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_bytes(data)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+    temporary.write_bytes(data)
     if sync:
         _sync(temporary)
     temporary.replace(path)

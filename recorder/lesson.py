@@ -119,6 +119,11 @@ class LessonRecorder:
         self._publish_poster(Poster.best)
         self.folder.write_manifest(self._manifest())
 
+    def close(self) -> None:
+        """Let go of open files, for when this is dropped before its end."""
+        for view in self._views.values():
+            view.close()
+
     def _take(self, records: "list[Record]") -> None:
         for record in records:
             self._handlers[type(record).__name__](record)

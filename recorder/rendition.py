@@ -271,6 +271,9 @@ class VideoRendition(_Rendition):
         self._close()
         self.playlist.ended = True
 
+    def close(self) -> None:
+        """Nothing is open on disk."""
+
     def _begin(self, start: int, keyframe: bytes, track: int) -> bool:
         """Be ready for a keyframe that starts at `start`; False when it cannot be used."""
         try:

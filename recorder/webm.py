@@ -4,6 +4,8 @@ No browser plays VP8 from MP4, and HLS carries no WebM. While the lesson lasts t
 index, so it stays out of sight; a crash costs nothing, as the journal is replayed from its start.
 """
 
+import contextlib
+
 from recorder import codecs
 from recorder.archive import LessonFolder, View
 from recorder.errors import MediaError
@@ -69,6 +71,12 @@ class WebmView:
             name = f"{self.name}.webm"
             self._folder.adopt(self._folder.temporary(name), name)
             self.file = name
+
+    def close(self) -> None:
+        """Let go of the file, for when it is not to be published."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError, MediaError):
+                self._writer.close()
 
     def _begin(self, keyframe: bytes) -> bool:
         """Be ready for a keyframe; False when it cannot be used."""

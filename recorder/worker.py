@@ -1,0 +1,273 @@
+"""The recorder process: follows every journal under a data folder until its archive is whole.
+
+    python -m recorder.worker --data-dir D
+
+One thread takes turns between the lessons. It may be killed at any time: the next one replays.
+SIGTERM: what has ended is finished if that takes under two seconds, then it exits with 0. States
+("ok", or "failing: " and a reason) go to stdout, one a line, for the supervisor; logs to stderr.
+
+Two kinds of trouble are kept apart. The machine's (OSError: disk full, folder not writable) is
+waited out, for as long as it takes. A lesson's own (anything else) is tried three times, then
+that lesson is archived as degraded, with the reason; its journal stays.
+"""
+
+import argparse
+import errno
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+from sqlalchemy.exc import DatabaseError
+
+from recorder.archive import Entry, LessonFolder, entry_from_id, lesson_folders, read_manifest
+from recorder.catalogue import Catalogue
+from recorder.errors import RecorderError
+from recorder.follow import POLL_SECONDS, OpenReader
+from recorder.lesson import LessonRecorder, give_up
+
+TRIES = 3
+"""A lesson that fails so often of itself is archived as degraded."""
+
+STOP_SECONDS = 1.8
+"""How long ended lessons may still be worked on after SIGTERM."""
+
+_RECORDS = 2_000  # a turn of one lesson: about 30 s of media, 30 ms of work
+_PATIENCE = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries while the machine is in trouble
+_REFRESH_SECONDS = 30.0  # the catalogue's duration of a live lesson is no older
+
+_log = logging.getLogger("recorder.worker")
+
+
+class Worker:
+    """All lessons of a data folder. `round` again and again; `clock` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        open_reader: OpenReader,
+        clock: Callable[[], float] = time.monotonic,
+        on_state: Callable[[str], None] = lambda state: None,
+    ) -> None:
+        """Raises OSError, CatalogueError."""
+        (data_dir / "lessons").mkdir(parents=True, exist_ok=True)
+        self._data_dir = data_dir
+        self._open_reader = open_reader
+        self._clock = clock
+        self._on_state = on_state
+        self._state = ""
+        self._jobs: dict[str, _Job] = {}
+        self._done: set[str] = set()
+        self._seen = -1
+        self.catalogue = Catalogue(data_dir)
+        self.catalogue.reconcile(data_dir)
+
+    def round(self) -> bool:
+        """Give every lesson a turn; False when none had anything to do."""
+        self._scan()
+        busy = [self._turn(job) for job in list(self._jobs.values())]
+        troubles = sorted({job.trouble for job in self._jobs.values() if job.trouble})
+        self._say(f"failing: {troubles[0]}" if troubles else "ok")
+        return any(busy)
+
+    @property
+    def settled(self) -> bool:
+        """No lesson is known to have ended that is not archived."""
+        return not any(job.ending for job in self._jobs.values())
+
+    def _scan(self) -> None:
+        """Find new lessons; cheap while there are none, however many old ones there are."""
+        changed = (self._data_dir / "lessons").stat().st_mtime_ns
+        if changed == self._seen:
+            return
+        self._seen = changed
+        for path in lesson_folders(self._data_dir):
+            if path.name not in self._jobs and path.name not in self._done:
+                if LessonFolder(path).finished:
+                    self._done.add(path.name)
+                else:
+                    self._jobs[path.name] = _Job(path, self._open_reader, self.catalogue)
+
+    def _turn(self, job: "_Job") -> bool:
+        now = self._clock()
+        if now < job.not_before:
+            return False
+        try:
+            busy = job.work(now)
+            job.trouble, job.waits = "", 0
+        except Exception as error:  # one bad lesson must not stop the others
+            self._excuse(job, error, now)
+            return False
+        if job.finished:
+            self._done.add(job.folder.name)
+            del self._jobs[job.folder.name]
+        return busy
+
+    def _excuse(self, job: "_Job", error: Exception, now: float) -> None:
+        """Decide what a failed turn means."""
+        if not job.folder.is_dir():
+            _log.warning("%s: its folder is gone", job.folder.name)
+            self.catalogue.remove(job.folder.name)
+            del self._jobs[job.folder.name]
+        elif _is_machines(error):
+            job.trouble = _trouble(error)
+            job.not_before = now + _PATIENCE[min(job.waits, len(_PATIENCE) - 1)]
+            job.waits += 1
+            job.forget()
+            _log.warning("%s: %s; trying again", job.folder.name, error)
+        else:
+            job.failures += 1
+            job.not_before = now + 1.0
+            job.reason = f"{type(error).__name__}: {error}"
+            _log.error("%s: %s", job.folder.name, job.reason, exc_info=error)
+            job.forget()
+
+    def _say(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self._on_state(state)
+
+
+class _Job:
+    """One lesson's work, and its record of trouble."""
+
+    def __init__(self, folder: Path, open_reader: OpenReader, catalogue: Catalogue) -> None:
+        self.folder = folder
+        self.finished = False
+        self.failures = 0
+        self.reason = ""
+        self.trouble = ""
+        self.waits = 0
+        self.not_before = 0.0
+        self._open_reader = open_reader
+        self._catalogue = catalogue
+        self._recorder: LessonRecorder | None = None
+        self._entry: Entry | None = None
+        self._refresh_at = 0.0
+
+    @property
+    def ending(self) -> bool:
+        """It has ended, and its archive is not whole yet."""
+        return self._recorder is not None and self._recorder.over
+
+    def work(self, now: float) -> bool:
+        """One turn; False when there was nothing to do."""
+        if self.failures >= TRIES:
+            self._save(give_up(self.folder, self._last_entry(), self.reason), now)
+            self.finished = True
+            return True
+        if self._recorder is None:
+            try:
+                self._recorder = LessonRecorder(self.folder, self._open_reader)
+            except FileNotFoundError:  # the engine has made the folder, not yet the journal
+                return False
+        if self._recorder.over:
+            self._recorder.finish()
+            self._save(read_manifest(self.folder).entry, now)
+            self.finished = True
+            return True
+        busy = self._recorder.step(_RECORDS)
+        self._save(self._recorder.entry, now)
+        return busy or self._recorder.over
+
+    def forget(self) -> None:
+        """Drop what was made of the journal in memory: the next turn replays it."""
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def _save(self, entry: Entry, now: float) -> None:
+        """Tell the catalogue, when a reader would notice."""
+        last = self._entry
+        same = last is not None and entry == replace(
+            last, duration_s=entry.duration_s, bytes=entry.bytes
+        )
+        if not same or (entry != last and now >= self._refresh_at):
+            self._catalogue.save(entry)
+            self._entry, self._refresh_at = entry, now + _REFRESH_SECONDS
+
+    def _last_entry(self) -> Entry:
+        return self._entry or entry_from_id(self.folder.name)
+
+
+def _is_machines(error: Exception) -> bool:
+    """Trouble of the machine, to be waited out; FFmpeg's errors are OSErrors too, but not that."""
+    return isinstance(error, OSError | DatabaseError) and not isinstance(error, av.FFmpegError)
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return "disk full" if full else (error.strerror or str(error)).lower()
+    return f"catalogue: {getattr(error, 'orig', error)}"
+
+
+def _own(data_dir: Path) -> int | None:
+    """The lock that makes us the only worker of a data folder; None while another has it."""
+    descriptor = os.open(data_dir / "recorder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+class _Stop:
+    """SIGTERM, SIGINT or the death of the supervisor. Signals are blocked and waited for."""
+
+    def __init__(self, parent: int | None) -> None:
+        self._signals = {signal.SIGTERM, signal.SIGINT}
+        self._parent = parent
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or less when it is time to stop: then True."""
+        if signal.sigtimedwait(self._signals, seconds) is not None:
+            return True
+        return self._parent is not None and os.getppid() != self._parent
+
+
+def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
+    """Work until told to stop. Raises OSError, CatalogueError when it cannot begin."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    while _own(data_dir) is None:  # an orphan of a killed node finishes what it has in hand
+        if stop.wait(POLL_SECONDS):
+            return
+    worker = Worker(data_dir, open_reader, on_state=lambda state: print(state, flush=True))
+    busy = worker.round()
+    while not stop.wait(0 if busy else POLL_SECONDS):
+        busy = worker.round()
+    deadline = time.monotonic() + STOP_SECONDS
+    while (worker.round() or not worker.settled) and time.monotonic() < deadline:
+        pass
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m recorder.worker", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--parent", type=int, help="exit when this process is gone")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    av.logging.set_level(av.logging.PANIC)  # what matters comes as exceptions
+    stop = _Stop(options.parent)
+    try:
+        from sfu._media import JournalReader  # native: only the real process needs it
+
+        run(options.data_dir, JournalReader, stop)
+    except (RecorderError, OSError, ImportError) as error:
+        print(f"The recorder cannot start: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
