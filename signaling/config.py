@@ -1,0 +1,173 @@
+"""The node's configuration: one YAML file, every key also by environment.
+
+    TONGBU_RTC__UDP_PORT=7900    overrides    rtc: {udp_port: 7900}
+
+A wrong key or value becomes a `ConfigError` of one sentence that names it.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.functional_validators import AfterValidator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from signaling.errors import ConfigError
+
+DEV_KEY = "devkey"
+DEV_SECRET = "devsecret-devsecret-devsecret-dev"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+VideoCodec = Literal["H264", "VP9", "VP8", "AV1"]
+Secret = Annotated[str, StringConstraints(min_length=32)]
+
+
+def _address(value: str) -> str:
+    try:
+        return ipaddress.ip_address(value).compressed
+    except ValueError:
+        raise ValueError("is not an IP address") from None
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RtcConfig(_Strict):
+    """Media over UDP."""
+
+    udp_port: Port = 7882
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    node_ip: tuple[Address, ...] = ()
+    consent_timeout: Seconds = 30.0
+    video_codecs: Annotated[tuple[VideoCodec, ...], Field(min_length=1)] = (
+        "H264",
+        "VP9",
+        "VP8",
+        "AV1",
+    )
+
+
+class LessonConfig(_Strict):
+    """Rules of a lesson."""
+
+    linger: Annotated[float, Field(ge=0, le=86400)] = 30.0
+    max_schools: Annotated[int, Field(ge=1)] = 500
+
+
+class RecorderConfig(_Strict):
+    """Recording."""
+
+    enabled: bool = True
+
+
+class LogConfig(_Strict):
+    """Logging."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class NodeConfig(BaseSettings):
+    """Everything an operator may set (see tongbu.yaml for what each key means)."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="TONGBU_", env_nested_delimiter="__"
+    )
+
+    port: Port = 7880
+    bind: Address = "0.0.0.0"
+    data_dir: Path = Path("data")
+    keys: dict[str, Secret] = {}
+    rtc: RtcConfig = RtcConfig()
+    lesson: LessonConfig = LessonConfig()
+    recorder: RecorderConfig = RecorderConfig()
+    log: LogConfig = LogConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file (which comes as the constructor's arguments)."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None, *, dev: bool = False) -> NodeConfig:
+    """Read the file, if one is named, under what the environment says. Raises ConfigError.
+
+    `dev` adds a well-known key and keeps HTTP on this machine.
+    """
+    values = _read(path) if path is not None else {}
+    try:
+        config = NodeConfig(**values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, path)) from None
+    except SettingsError as error:
+        raise ConfigError(f"The environment is not usable: {error}.") from None
+    if dev:
+        keys = {**config.keys, DEV_KEY: DEV_SECRET}
+        return config.model_copy(update={"keys": keys, "bind": "127.0.0.1"})
+    if not config.keys:
+        raise ConfigError(
+            "No API key is configured: add `keys: {name: secret}` with a secret of at least "
+            "32 characters to the configuration, or try `tongbu serve --dev`."
+        )
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where is not None else ""
+        raise ConfigError(f"{path} is not valid YAML{line}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{path} is not a configuration: it must be a mapping of keys.")
+    return values
+
+
+def _sentence(error: ValidationError, path: Path | None) -> str:
+    """The first complaint, in one sentence."""
+    first = error.errors(include_url=False)[0]
+    location = first["loc"]
+    name = ".".join(map(str, location))
+    source = f"{path} or the environment" if path is not None else "The environment"
+    if first["type"] == "extra_forbidden":
+        allowed = ", ".join(_model_at(location[:-1]).model_fields)
+        where = f" under {'.'.join(map(str, location[:-1]))}" if len(location) > 1 else ""
+        return f"{source} has an unknown key {name}; allowed{where} are: {allowed}."
+    problem = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if location[0] == "keys":  # never show a secret
+        return f"{source} has a bad value for {name}: it {problem}."
+    return f"{source} has a bad value for {name}: {first['input']!r} {problem}."
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model whose field the location names; every section of ours is a model."""
+    model: type[BaseModel] = NodeConfig
+    for key in location:
+        annotation = model.model_fields[str(key)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    return model

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from signaling.config import DEV_KEY, DEV_SECRET, NodeConfig, load
+from signaling.errors import ConfigError
+
+SECRET = "0123456789abcdef0123456789abcdef"
+EXAMPLE = Path(__file__).parents[2] / "tongbu.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("TONGBU_")]:
+        monkeypatch.delenv(name)
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "tongbu.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path | None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_the_example_names_every_key_with_its_default() -> None:
+    example = load(EXAMPLE, dev=True)
+    assert example == load(None, dev=True)
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for name, field in NodeConfig.model_fields.items():
+        assert f"\n{name}:" in text
+        for inner in getattr(field.annotation, "model_fields", {}):
+            assert f"\n  {inner}:" in text
+
+
+def test_dev_has_a_key_and_stays_on_this_machine() -> None:
+    config = load(None, dev=True)
+    assert config.keys == {DEV_KEY: DEV_SECRET}
+    assert config.bind == "127.0.0.1"
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, f"keys: {{k: {SECRET}}}\nrtc: {{udp_port: 1, shards: 2}}\nport: 5\n")
+    monkeypatch.setenv("TONGBU_RTC__UDP_PORT", "7900")
+    monkeypatch.setenv("TONGBU_RTC__NODE_IP", '["203.0.113.5"]')
+    config = load(path)
+    assert (config.rtc.udp_port, config.rtc.shards, config.port) == (7900, 2, 5)
+    assert config.rtc.node_ip == ("203.0.113.5",)
+
+
+def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
+    sentence = refusal(written(tmp_path, "prot: 7880"))
+    assert "unknown key prot;" in sentence
+    assert "port, bind, data_dir, keys, rtc, lesson, recorder, log" in sentence
+
+
+def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:
+    sentence = refusal(written(tmp_path, "rtc: {udp_prot: 1}"))
+    assert "unknown key rtc.udp_prot; allowed under rtc are: udp_port, shards" in sentence
+
+
+def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONGBU_RTC__UDP_PROT", "1")
+    assert "unknown key rtc.udp_prot" in refusal(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rtc: {udp_port: abc}", "rtc.udp_port: 'abc' should be a valid integer"),
+        ("port: 70000", "port: 70000 should be less than or equal to 65535"),
+        ("rtc: {node_ip: [nowhere]}", "rtc.node_ip.0: 'nowhere' is not an IP address"),
+        ("rtc: {video_codecs: [H265]}", "rtc.video_codecs.0: 'H265' should be 'H264', 'VP9'"),
+        ("lesson: 3", "lesson: 3 should be"),
+        ("log: {level: loud}", "log.level: 'loud' should be 'debug', 'info'"),
+        ("[1, 2]", "must be a mapping"),
+        ("port: [", "not valid YAML"),
+        ("1: 2", "must be a mapping"),
+    ],
+)
+def test_a_bad_value_is_named(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in refusal(written(tmp_path, text))
+
+
+def test_a_short_secret_is_refused_and_not_shown(tmp_path: Path) -> None:
+    sentence = refusal(written(tmp_path, "keys: {portal: hunter2}"))
+    assert "keys.portal" in sentence
+    assert "at least 32" in sentence
+    assert "hunter2" not in sentence
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in refusal(tmp_path / "nothing.yaml")
+
+
+def test_without_keys_there_is_no_node() -> None:
+    assert "No API key" in refusal(None)
+
+
+def test_a_broken_environment_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONGBU_RTC", "{bad")
+    assert "environment" in refusal(None)
