@@ -13,6 +13,7 @@ Pictures are luma planes: uint8 arrays of shape (height, width). Places are give
 
 from dataclasses import dataclass
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,6 +81,13 @@ class Strip:
 
 CAMERA_STRIP = Strip(x=160, y=656, cell=24)
 SLIDES_STRIP = Strip(x=96, y=680, cell=16)
+
+
+def luma_of(frame: av.VideoFrame) -> Luma:
+    """The luma plane of a decoded yuv420p picture, without a copy."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
 
 
 def lamp_is_lit(luma: Luma) -> bool:

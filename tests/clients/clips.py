@@ -68,8 +68,3 @@ def numbered(number: int) -> np.ndarray:
     left = number * 4 % (width - 40)
     picture[60:100, left : left + 40] = 200
     return picture
-
-
-def luma(frame: av.VideoFrame) -> np.ndarray:
-    """The luma plane of a decoded picture."""
-    return frame.to_ndarray(format="gray")

@@ -11,10 +11,10 @@ from clients.headless.marks import (
     SLIDES_STRIP,
     beep_onsets,
     lamp_is_lit,
+    luma_of,
     skew_ms,
 )
 from clients.headless.media import inspect
-from tests.clients.clips import luma
 
 SECONDS = 3.0
 
@@ -47,13 +47,13 @@ def test_a_keyframe_comes_every_second(camera: Path):
 
 def test_every_picture_tells_its_number_after_coding(camera: Path):
     with av.open(camera) as container:
-        numbers = [CAMERA_STRIP.read(luma(frame)) for frame in container.decode(video=0)]
+        numbers = [CAMERA_STRIP.read(luma_of(frame)) for frame in container.decode(video=0)]
     assert numbers == list(range(90))
 
 
 def test_flash_and_beep_begin_together(camera: Path):
     with av.open(camera) as container:
-        lit = [(f.time, lamp_is_lit(luma(f))) for f in container.decode(video=0)]
+        lit = [(f.time, lamp_is_lit(luma_of(f))) for f in container.decode(video=0)]
     flashes = [time for (time, on), (_, before) in zip(lit[1:], lit, strict=False) if on > before]
     with av.open(camera) as container:
         frames = list(container.decode(audio=0))
@@ -67,7 +67,7 @@ def test_slides_change_and_tell_their_number(tmp_path: Path):
     path = tmp_path / "slides.mp4"
     demo_media.make_slides(path, 4.0)
     with av.open(path) as container:
-        pictures = [luma(frame) for frame in container.decode(video=0)]
+        pictures = [luma_of(frame) for frame in container.decode(video=0)]
     assert [SLIDES_STRIP.read(picture) for picture in pictures] == list(range(20))
     contents = [picture[: HEIGHT - 60].mean() for picture in pictures[2::5]]
     assert len({round(value, 1) for value in contents}) == len(demo_scene.SLIDES)

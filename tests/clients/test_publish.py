@@ -6,11 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from clients.headless.errors import ConnectionLost
-from clients.headless.marks import CAMERA_STRIP
+from clients.headless.marks import CAMERA_STRIP, luma_of
 from clients.headless.media import inspect
 from clients.headless.publish import Publication, command, publish
 from clients.headless.whip import Endpoint
-from tests.clients.clips import luma
 from tests.clients.responder import TOKEN, Responder
 
 
@@ -24,7 +23,7 @@ async def test_a_file_arrives_as_it_is(
 ):
     await publish(url(responder), request.getfixturevalue(clip), token=TOKEN)
     taught = responder.taught[0]
-    numbers = [CAMERA_STRIP.read(luma(frame)) for frame in taught.pictures[0]]
+    numbers = [CAMERA_STRIP.read(luma_of(frame)) for frame in taught.pictures[0]]
     # aiortc holds a frame back until the next begins, so the last is not seen
     assert numbers == list(range(len(numbers)))
     assert len(numbers) >= 58
@@ -47,7 +46,7 @@ async def test_the_offer_has_the_files_codec_and_marks_slides(
 
 async def test_a_loop_goes_on_until_the_time_is_up(responder: Responder, h264: Path):
     await publish(url(responder), h264, token=TOKEN, loop=True, seconds=3.0)
-    numbers = [CAMERA_STRIP.read(luma(frame)) for frame in responder.taught[0].pictures[0]]
+    numbers = [CAMERA_STRIP.read(luma_of(frame)) for frame in responder.taught[0].pictures[0]]
     assert numbers == [n % 60 for n in range(len(numbers))]
     assert 70 < len(numbers) <= 92
     times = [frame.pts for frame in responder.taught[0].pictures[0]]

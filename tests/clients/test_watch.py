@@ -6,10 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from clients.headless.errors import ConnectionLost
-from clients.headless.marks import CAMERA_STRIP
+from clients.headless.marks import CAMERA_STRIP, luma_of
 from clients.headless.watch import FreezeCounter, School, command, watch
 from clients.headless.whip import Endpoint
-from tests.clients.clips import luma
 from tests.clients.responder import TOKEN, Responder
 
 
@@ -32,7 +31,7 @@ async def test_the_picture_seen_is_the_one_sent(responder: Responder):
     numbers: list[int | None] = []
 
     def look(frame: av.VideoFrame) -> None:
-        numbers.append(CAMERA_STRIP.read(luma(frame)))
+        numbers.append(CAMERA_STRIP.read(luma_of(frame)))
 
     async with Endpoint(url(responder), TOKEN) as endpoint:
         school = School(endpoint, on_frame=look)
