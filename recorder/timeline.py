@@ -119,13 +119,11 @@ class Timeline:
 
     def _settle(self, publisher: "_Publisher") -> None:
         self._waiting.discard(publisher)
-        tracks = publisher.settle()
+        walls = {track: track.release() for track in publisher.settle()}
         if self.zero_us is None:
-            self.zero_us = min(track.held[0][0] + track.offset for track in tracks)
-        for track in tracks:
-            held, track.held = track.held, []
-            for media, frame in held:
-                wall = track.place(media, frame.arrival_us)
+            self.zero_us = min(wall for placed in walls.values() for wall, _ in placed)
+        for track, placed in walls.items():
+            for wall, frame in placed:
                 self._placed.append(Timed(track.number, wall - self.zero_us, frame))
 
 
@@ -223,6 +221,11 @@ class _Track:
             else:
                 self.reports.clear()
         self._lag = self._arrival_lag = earliest - self.offset
+
+    def release(self) -> list[tuple[int, "Frame"]]:
+        """The held frames with their places."""
+        held, self.held = self.held, []
+        return [(self.place(media, frame.arrival_us), frame) for media, frame in held]
 
     def learn(self, report: int) -> None:
         """Take a reading of the publisher's wall clock minus `media`."""

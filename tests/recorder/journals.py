@@ -131,12 +131,13 @@ class Sender:
         return (self.base + round(seconds * (1 + self.drift) * self.rate)) & 0xFFFFFFFF
 
     def frames(self, clip: Iterable[media.Coded], at: float) -> list[Frame]:
-        """The clip captured from `at` on."""
+        """The clip captured from `at` on; the reader gives a track's frames in order."""
         jitter = itertools.cycle(self.jitter)
-        frames = []
+        frames: list[Frame] = []
+        arrival = 0.0
         for coded in clip:
             captured = at + float(coded.seconds)
-            arrival = captured + self.capture_delay + self.delay + next(jitter)
+            arrival = max(arrival, captured + self.capture_delay + self.delay + next(jitter))
             stamp = self.timestamp(captured)
             frames.append(
                 Frame(self.track, stamp, at_us(arrival), coded.keyframe, False, coded.data)
