@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod codec;
+pub mod journal;
 pub mod packet;
 pub mod track;
