@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Codec, av1, h264, opus, vp8, vp9};
+use super::{Codec, av1, h264, is_keyframe, opus, vp8, vp9};
 use crate::clock::Micros;
 
 /// A frame that grows beyond this is dropped: 1080p at the highest quality stays below 2 MiB.
@@ -105,8 +105,8 @@ enum State {
 
 /// Puts the frames of one stream together. See the module's documentation for loss.
 pub struct Depacketiser {
+    codec: Codec,
     assembler: Box<dyn Assembler>,
-    every_packet_is_a_frame: bool,
     last_sequence: Option<u64>,
     state: State,
     /// The packet before the next one is known, so what follows a frame's end begins a frame.
@@ -123,8 +123,8 @@ impl Depacketiser {
     /// For one stream of this codec.
     pub fn new(codec: Codec) -> Self {
         Self {
+            codec,
             assembler: assembler(codec),
-            every_packet_is_a_frame: codec == Codec::Opus,
             last_sequence: None,
             state: State::Idle,
             in_step: false,
@@ -163,7 +163,7 @@ impl Depacketiser {
             self.append(&packet);
         }
         self.in_step = true;
-        if packet.marker || self.every_packet_is_a_frame {
+        if packet.marker || self.codec == Codec::Opus {
             self.end();
         }
     }
@@ -171,6 +171,11 @@ impl Depacketiser {
     /// The next whole frame.
     pub fn poll_frame(&mut self) -> Option<CodedFrame> {
         self.frames.pop_front()
+    }
+
+    /// Whether a stream can start with this payload: nothing of a keyframe comes before it.
+    pub fn begins_keyframe(&self, payload: &[u8]) -> bool {
+        is_keyframe(self.codec, payload) && self.assembler.begins_frame(payload)
     }
 
     /// Counters since the start.

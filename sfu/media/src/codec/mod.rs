@@ -29,6 +29,11 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Whether it needs keyframes to begin at.
+    pub fn is_video(self) -> bool {
+        self != Self::Opus
+    }
+
     /// The codec of an SDP encoding name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {

@@ -56,7 +56,7 @@ impl Stream {
     }
 
     fn add(&mut self, codec: Codec, index: u32, mtu: usize) {
-        let keyframe = codec == Codec::Opus || index % 5 == 0;
+        let keyframe = codec == Codec::Opus || index.is_multiple_of(5);
         let timestamp = 0u32.wrapping_sub(9000).wrapping_add(index * 3000);
         let (data, payloads) = cut(codec, keyframe, index, mtu);
         let last = payloads.len() - 1;
@@ -178,7 +178,13 @@ fn aggregate(units: &[&[u8]]) -> Option<Vec<u8>> {
         [unit] => Some(unit.to_vec()),
         _ => {
             let sized = |unit: &&[u8]| [&(unit.len() as u16).to_be_bytes()[..], unit].concat();
-            Some([vec![0x78], units.iter().flat_map(sized).collect()].concat())
+            Some(
+                [
+                    vec![0x78],
+                    units.iter().flat_map(sized).collect(),
+                ]
+                .concat(),
+            )
         }
     }
 }
@@ -266,7 +272,7 @@ fn av1_obus(keyframe: bool, index: u32) -> Vec<Vec<u8>> {
         obus.push([vec![0x08], noise(index, 10)].concat());
     }
     let frame_type = if keyframe { 0x10 } else { 0x30 };
-    let header = if index % 2 == 0 {
+    let header = if index.is_multiple_of(2) {
         vec![0x30, frame_type]
     } else {
         vec![0x34, 0x20, frame_type]
@@ -276,7 +282,7 @@ fn av1_obus(keyframe: bool, index: u32) -> Vec<Vec<u8>> {
     obus
 }
 
-fn sized(obu: &Vec<u8>) -> Vec<u8> {
+fn sized(obu: &[u8]) -> Vec<u8> {
     let head = if obu[0] & 4 == 0 { 1 } else { 2 };
     let mut out = obu[..head].to_vec();
     out[0] |= 2;
@@ -301,7 +307,7 @@ pub fn av1(obus: &[Vec<u8>], keyframe: bool, index: u32, mtu: usize) -> Vec<Vec<
     let mut elements: Vec<&[u8]> = Vec::new();
     let (mut room, mut continues) = (mtu, false);
     let mut flush = |elements: &mut Vec<&[u8]>, continues: bool, open: bool| {
-        let counted = index % 2 == 0 && elements.len() <= 3;
+        let counted = index.is_multiple_of(2) && elements.len() <= 3;
         let mut header = u8::from(continues) << 7 | u8::from(open) << 6;
         header |= if keyframe && payloads.is_empty() {
             0x08

@@ -1,0 +1,282 @@
+//! Whole records of a journal that may still grow.
+//!
+//! What comes out depends only on the bytes, never on when they were read: nothing is judged
+//! damaged before all of it is there, or can never come (a later segment exists, or the caller
+//! says that the writer is gone).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::format::{
+    RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION, lock_path,
+    segment_numbers, segment_path,
+};
+use crate::clock::Micros;
+
+/// Read from the file at a time.
+const CHUNK_BYTES: u64 = 256 << 10;
+
+/// A record as it is in the file.
+#[derive(Debug)]
+pub(super) struct RawRecord<'a> {
+    pub(super) kind: u8,
+    pub(super) track: u16,
+    pub(super) arrival: Micros,
+    pub(super) body: &'a [u8],
+}
+
+/// Follows the segments of a journal: [`advance`](Self::advance), then [`record`](Self::record).
+pub(super) struct Tail {
+    directory: PathBuf,
+    segment: Option<Segment>,
+    /// Read and not yet consumed, from `start`.
+    buffer: Vec<u8>,
+    start: usize,
+    current: Option<RecordHeader>,
+    /// What there is, is all there will be.
+    writer_is_gone: bool,
+    bytes_read: u64,
+    errors: u64,
+}
+
+struct Segment {
+    number: u32,
+    file: File,
+    in_header: bool,
+    /// The place of the next record is unknown.
+    searching: bool,
+    /// A later segment exists, so this one grows no more.
+    superseded: bool,
+    /// All there will ever be of it has been read.
+    complete: bool,
+}
+
+/// What the unread bytes begin with.
+enum Found {
+    Record(RecordHeader),
+    /// So many bytes that are in order and not for us.
+    Skip(usize),
+    Damage,
+    /// No saying before more is read.
+    Incomplete,
+}
+
+impl Tail {
+    /// Errors: `NotFound` when there is no journal, `InvalidData` when its format is too new.
+    pub(super) fn open(directory: &Path) -> io::Result<Self> {
+        let first = segment_numbers(directory)?.into_iter().min();
+        if first.is_none() && !lock_path(directory).exists() {
+            let message = format!("there is no journal in {}", directory.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        if let Some(first) = first {
+            check_version(&segment_path(directory, first))?;
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            segment: None,
+            buffer: Vec::new(),
+            start: 0,
+            current: None,
+            writer_is_gone: false,
+            bytes_read: 0,
+            errors: 0,
+        })
+    }
+
+    /// Go to the next record. False when there is none yet, or none that can be read.
+    pub(super) fn advance(&mut self) -> bool {
+        self.start += self
+            .current
+            .take()
+            .map_or(0, |record| record.record_bytes());
+        loop {
+            match self.find() {
+                Found::Record(header) => {
+                    self.current = Some(header);
+                    return true;
+                }
+                Found::Skip(bytes) => self.start += bytes,
+                Found::Damage => self.start += 1,
+                Found::Incomplete => match self.read_more() {
+                    Ok(true) => {}
+                    Ok(false) => return false,
+                    Err(_) => {
+                        self.errors += 1;
+                        return false;
+                    }
+                },
+            }
+        }
+    }
+
+    /// The record that [`advance`](Self::advance) went to.
+    pub(super) fn record(&self) -> Option<RawRecord<'_>> {
+        let header = self.current?;
+        let record = self
+            .buffer
+            .get(self.start..)?
+            .get(..header.record_bytes())?;
+        Some(RawRecord {
+            kind: header.kind,
+            track: header.track,
+            arrival: header.arrival,
+            body: &record[RECORD_HEADER_BYTES..],
+        })
+    }
+
+    /// Whether what there is, is all there will be.
+    pub(super) fn set_writer_is_gone(&mut self, gone: bool) {
+        self.writer_is_gone = gone;
+    }
+
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// Stretches that were no records, files that could not be read, segments that are missing.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    fn find(&mut self) -> Found {
+        let Some(segment) = &mut self.segment else {
+            return Found::Incomplete;
+        };
+        let found = segment.judge(&self.buffer[self.start..]);
+        if !matches!(found, Found::Incomplete) {
+            let lost = segment.place(!matches!(found, Found::Damage));
+            self.errors += u64::from(lost);
+        }
+        found
+    }
+
+    /// Errors leave everything as it is, to be tried again.
+    fn read_more(&mut self) -> io::Result<bool> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let Some(segment) = &mut self.segment else {
+            return self.open_next();
+        };
+        let read = (&segment.file)
+            .take(CHUNK_BYTES)
+            .read_to_end(&mut self.buffer)?;
+        self.bytes_read += read as u64;
+        if read > 0 {
+            segment.complete = false;
+            return Ok(true);
+        }
+        // The writer may have appended between the read and this look: then read once more.
+        if !segment.superseded && next_segment(&self.directory, segment.number)?.is_some() {
+            segment.superseded = true;
+            return Ok(true);
+        }
+        if !segment.superseded && !self.writer_is_gone {
+            return Ok(false);
+        }
+        segment.complete = true;
+        if self.buffer.is_empty() {
+            self.open_next()
+        } else {
+            Ok(true)
+        }
+    }
+
+    fn open_next(&mut self) -> io::Result<bool> {
+        let last = self.segment.as_ref().map_or(0, |segment| segment.number);
+        let Some(number) = next_segment(&self.directory, last)? else {
+            return Ok(false);
+        };
+        let file = File::open(segment_path(&self.directory, number))?;
+        self.errors += u64::from(number != last + 1);
+        self.segment = Some(Segment::new(number, file));
+        Ok(true)
+    }
+}
+
+impl Segment {
+    fn new(number: u32, file: File) -> Self {
+        Self {
+            number,
+            file,
+            in_header: true,
+            searching: false,
+            superseded: false,
+            complete: false,
+        }
+    }
+
+    fn judge(&self, unread: &[u8]) -> Found {
+        let found = if self.in_header {
+            judge_header(unread)
+        } else {
+            self.judge_record(unread)
+        };
+        match found {
+            Found::Incomplete if self.complete && !unread.is_empty() => Found::Damage,
+            found => found,
+        }
+    }
+
+    /// While searching, records of a type that we do not know count as damage: too much looks
+    /// like one.
+    fn judge_record(&self, unread: &[u8]) -> Found {
+        let Some(header) = RecordHeader::parse(unread) else {
+            return Found::Incomplete;
+        };
+        if !header.is_known() && (self.searching || !header.is_foreign()) {
+            return Found::Damage;
+        }
+        match unread.get(..header.record_bytes()) {
+            None => Found::Incomplete,
+            Some(record) if !header.checks_out(record) => Found::Damage,
+            Some(record) if !header.is_known() => Found::Skip(record.len()),
+            Some(_) => Found::Record(header),
+        }
+    }
+
+    /// Note whether the place of the next record is known. True when it has just been lost.
+    fn place(&mut self, known: bool) -> bool {
+        let lost = !known && !self.searching;
+        self.searching = !known;
+        self.in_header = false;
+        lost
+    }
+}
+
+fn judge_header(unread: &[u8]) -> Found {
+    if unread.len() < SEGMENT_HEADER_BYTES {
+        return Found::Incomplete;
+    }
+    match SegmentHeader::parse(unread) {
+        Some(header) if header.version == VERSION => Found::Skip(SEGMENT_HEADER_BYTES),
+        _ => Found::Damage,
+    }
+}
+
+/// A damaged header is no reason to give up the records behind it.
+fn check_version(path: &Path) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(SEGMENT_HEADER_BYTES as u64)
+        .read_to_end(&mut bytes)?;
+    match SegmentHeader::parse(&bytes) {
+        Some(header) if header.version != VERSION => {
+            let message = format!(
+                "{} has format {}, not {VERSION}",
+                path.display(),
+                header.version
+            );
+            Err(io::Error::new(io::ErrorKind::InvalidData, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn next_segment(directory: &Path, last: u32) -> io::Result<Option<u32>> {
+    Ok(segment_numbers(directory)?
+        .into_iter()
+        .filter(|&number| number > last)
+        .min())
+}

@@ -1,0 +1,101 @@
+//! Datagrams on their way out: written once into an arena, sealed there, sent in one go.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The largest datagram the plane writes: the largest payload it takes, grown by a header with
+/// extensions and a tag.
+pub const MAX_DATAGRAM: usize = 2_048;
+
+/// Bytes gathered before the arena is sent.
+const ARENA_BYTES: usize = 1 << 20;
+
+/// Where a peer is, and which of our addresses it talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Ours, as the peer sees it: replies must leave from it.
+    pub local: IpAddr,
+}
+
+/// One datagram in the arena.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub path: Path,
+    /// Where it begins; datagrams lie one behind the other.
+    pub start: usize,
+    /// Its length.
+    pub len: usize,
+}
+
+/// What the datagrams go out by: a socket, or the virtual network of a test.
+pub trait Transmit {
+    /// Send them all, or count what could not be sent.
+    fn transmit(&mut self, arena: &[u8], datagrams: &[Outgoing]);
+}
+
+/// The send arena of one shard.
+pub struct Outbox<T: ?Sized = dyn Transmit> {
+    arena: Vec<u8>,
+    datagrams: Vec<Outgoing>,
+    transmit: Box<T>,
+}
+
+impl<T: Transmit + ?Sized> Outbox<T> {
+    /// An empty arena in front of `transmit`.
+    pub fn new(transmit: Box<T>) -> Self {
+        let datagrams = Vec::with_capacity(ARENA_BYTES / 64);
+        Self {
+            arena: Vec::with_capacity(ARENA_BYTES),
+            datagrams,
+            transmit,
+        }
+    }
+
+    /// Write one datagram at the arena's end: `fill` gets the arena and where the datagram
+    /// begins. What an error leaves behind is not sent.
+    #[inline]
+    pub fn write<E>(
+        &mut self,
+        path: Path,
+        fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.arena.len() + MAX_DATAGRAM > self.arena.capacity() {
+            self.flush();
+        }
+        let start = self.arena.len();
+        let result = fill(&mut self.arena, start);
+        match result {
+            Ok(()) => {
+                let len = self.arena.len() - start;
+                self.datagrams.push(Outgoing { path, start, len });
+            }
+            Err(_) => self.arena.truncate(start),
+        }
+        result
+    }
+
+    /// Send a datagram as it is.
+    pub fn push(&mut self, path: Path, datagram: &[u8]) {
+        let copied: Result<(), std::convert::Infallible> = self.write(path, |arena, _| {
+            arena.extend_from_slice(datagram);
+            Ok(())
+        });
+        let Ok(()) = copied;
+    }
+
+    /// Send what is there.
+    pub fn flush(&mut self) {
+        if !self.datagrams.is_empty() {
+            self.transmit.transmit(&self.arena, &self.datagrams);
+        }
+        self.datagrams.clear();
+        self.arena.clear();
+    }
+
+    /// What sends.
+    pub fn transmitter(&mut self) -> &mut T {
+        &mut self.transmit
+    }
+}

@@ -1,0 +1,77 @@
+//! Events as Python hears them.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::object;
+use crate::ids::{JournalId, PeerId, UptrackId};
+use crate::journals::JournalEvent;
+use crate::shard;
+
+#[pyclass(frozen, get_all)]
+pub(super) struct Dtls {
+    peer: u32,
+    datagram: Py<PyBytes>,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct Connected {
+    peer: u32,
+    host: String,
+    port: u16,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct ConsentLost {
+    peer: u32,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct StreamStarted {
+    uptrack: u32,
+    rid: String,
+    ssrc: u32,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct JournalFailed {
+    journal: u32,
+    reason: String,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct JournalRecovered {
+    journal: u32,
+    dropped: u64,
+}
+
+pub(super) fn event_object(py: Python<'_>, event: shard::Event) -> PyResult<Py<PyAny>> {
+    match event {
+        shard::Event::Dtls(PeerId(peer), datagram) => object(
+            py,
+            Dtls {
+                peer,
+                datagram: PyBytes::new(py, &datagram).unbind(),
+            },
+        ),
+        shard::Event::Connected(PeerId(peer), address) => {
+            let (host, port) = (address.ip().to_string(), address.port());
+            object(py, Connected { peer, host, port })
+        }
+        shard::Event::ConsentLost(PeerId(peer)) => object(py, ConsentLost { peer }),
+        shard::Event::StreamStarted(UptrackId(uptrack), rid, ssrc) => {
+            object(py, StreamStarted { uptrack, rid, ssrc })
+        }
+    }
+}
+
+pub(super) fn journal_event_object(py: Python<'_>, event: JournalEvent) -> PyResult<Py<PyAny>> {
+    match event {
+        JournalEvent::Failed(JournalId(journal), reason) => {
+            object(py, JournalFailed { journal, reason })
+        }
+        JournalEvent::Recovered(JournalId(journal), dropped) => {
+            object(py, JournalRecovered { journal, dropped })
+        }
+    }
+}

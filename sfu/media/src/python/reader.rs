@@ -1,0 +1,143 @@
+//! The journal's reader for Python.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::PyFileNotFoundError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{invalid, object};
+use crate::clock::Micros;
+use crate::journal::{self, Record};
+
+#[pyclass(frozen, get_all)]
+pub(super) struct Frame {
+    track: u16,
+    timestamp: u32,
+    arrival_us: Micros,
+    keyframe: bool,
+    after_loss: bool,
+    data: Py<PyBytes>,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct SenderReport {
+    track: u16,
+    ntp: u64,
+    timestamp: u32,
+    arrival_us: Micros,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct LessonEvent {
+    arrival_us: Micros,
+    json: String,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct JournalEnd {
+    arrival_us: Micros,
+}
+
+#[pyclass(frozen)]
+pub(super) struct JournalReader(Mutex<journal::JournalReader>);
+
+impl JournalReader {
+    fn inner(&self) -> MutexGuard<'_, journal::JournalReader> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl JournalReader {
+    #[new]
+    fn new(directory: &str) -> PyResult<Self> {
+        let reader = journal::JournalReader::open(Path::new(directory)).map_err(open_error)?;
+        Ok(Self(Mutex::new(reader)))
+    }
+
+    fn read(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
+        let records = py.detach(|| self.inner().read(limit));
+        records.into_iter().map(|r| record_object(py, r)).collect()
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let records = py.detach(|| self.inner().flush());
+        records.into_iter().map(|r| record_object(py, r)).collect()
+    }
+
+    #[getter]
+    fn bytes_read(&self) -> u64 {
+        self.inner().bytes_read()
+    }
+
+    #[getter]
+    fn errors(&self) -> u64 {
+        self.inner().errors()
+    }
+}
+
+pub(super) fn open_error(error: std::io::Error) -> PyErr {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => PyFileNotFoundError::new_err(error.to_string()),
+        std::io::ErrorKind::InvalidData => invalid(&error.to_string()),
+        _ => error.into(),
+    }
+}
+
+pub(super) fn record_object(py: Python<'_>, record: journal::Record) -> PyResult<Py<PyAny>> {
+    match record {
+        Record::Frame { track, frame } => {
+            let data = PyBytes::new(py, &frame.data).unbind();
+            let frame = Frame {
+                track,
+                timestamp: frame.timestamp,
+                arrival_us: frame.arrival,
+                keyframe: frame.keyframe,
+                after_loss: frame.after_loss,
+                data,
+            };
+            object(py, frame)
+        }
+        Record::SenderReport {
+            track,
+            ntp,
+            rtp: timestamp,
+            arrival: arrival_us,
+        } => object(
+            py,
+            SenderReport {
+                track,
+                ntp,
+                timestamp,
+                arrival_us,
+            },
+        ),
+        Record::Event {
+            arrival: arrival_us,
+            json,
+        } => object(py, LessonEvent { arrival_us, json }),
+        Record::End {
+            arrival: arrival_us,
+        } => object(py, JournalEnd { arrival_us }),
+    }
+}
+
+/// All RTP packets of a journal.
+#[pyfunction]
+pub(super) fn read_packets(
+    py: Python<'_>,
+    directory: &str,
+) -> PyResult<Vec<(u16, Micros, Py<PyBytes>)>> {
+    let reader = journal::JournalReader::open(Path::new(directory)).map_err(open_error)?;
+    let mut all = Vec::new();
+    for packet in reader.packets() {
+        all.push((
+            packet.track,
+            packet.arrival,
+            PyBytes::new(py, &packet.packet).unbind(),
+        ));
+    }
+    Ok(all)
+}

@@ -1,0 +1,81 @@
+//! Snapshots of counters as dictionaries: their shape is told in `sfu/stats.py`.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::engine::ShardStats;
+use crate::journals::Journals;
+
+pub(super) fn shard_stats<'py>(
+    py: Python<'py>,
+    stats: &ShardStats,
+) -> PyResult<Bound<'py, PyDict>> {
+    let counters = &stats.counters;
+    let dropped = &counters.dropped;
+    let pairs = [
+        ("peers", stats.peers as u64),
+        ("datagrams_in", counters.datagrams_in),
+        ("bytes_in", counters.bytes_in),
+        ("forwarded", counters.forwarded),
+        ("datagrams_out", stats.sent.datagrams),
+        ("bytes_out", stats.sent.bytes),
+        ("messages_out", stats.sent.messages),
+        ("send_calls", stats.sent.calls),
+        ("send_refused", stats.sent.refused),
+        ("inbox_overflow", counters.inbox_overflow),
+        ("event_overflow", counters.event_overflow),
+        ("dropped_malformed", dropped.malformed),
+        ("dropped_unauthentic", dropped.unauthentic),
+        ("dropped_unknown_address", dropped.unknown_address),
+        ("dropped_no_keys", dropped.no_keys),
+        ("dropped_replayed", dropped.replayed),
+        ("dropped_unbound", dropped.unbound),
+        ("dropped_oversized", dropped.oversized),
+    ];
+    let dict = PyDict::new(py);
+    for (name, value) in pairs {
+        dict.set_item(name, value)?;
+    }
+    dict.set_item("segmentation", stats.segments)?;
+    Ok(dict)
+}
+
+pub(super) fn downtrack_stats<'py>(
+    py: Python<'py>,
+    shards: &[ShardStats],
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let mut all = Vec::new();
+    for stats in shards.iter().flat_map(|s| &s.downtracks) {
+        let dict = PyDict::new(py);
+        dict.set_item("id", stats.id.0)?;
+        dict.set_item("peer", stats.peer.0)?;
+        dict.set_item("source", stats.source.map(|s| s.0))?;
+        dict.set_item("packets", stats.counters.packets)?;
+        dict.set_item("octets", stats.counters.octets)?;
+        dict.set_item("resent", stats.counters.resent)?;
+        dict.set_item("unavailable", stats.counters.unavailable)?;
+        dict.set_item(
+            "fraction_lost",
+            f64::from(stats.counters.fraction_lost) / 256.0,
+        )?;
+        all.push(dict);
+    }
+    Ok(all)
+}
+
+pub(super) fn journal_stats<'py>(
+    py: Python<'py>,
+    journals: &Journals,
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let mut all = Vec::new();
+    for (id, stats) in journals.stats() {
+        let dict = PyDict::new(py);
+        dict.set_item("id", id.0)?;
+        dict.set_item("bytes", stats.bytes)?;
+        dict.set_item("records", stats.records)?;
+        dict.set_item("dropped_video", stats.dropped_video)?;
+        dict.set_item("dropped_other", stats.dropped_other)?;
+        all.push(dict);
+    }
+    Ok(all)
+}

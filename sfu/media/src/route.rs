@@ -1,0 +1,223 @@
+//! The fan-out of one published track on one shard: its recent packets, and who takes it here.
+//!
+//! The shard that the publisher belongs to has a route, and so has every shard with a viewer;
+//! packets cross between them by shared reference, and each route keeps its own window of them.
+
+use std::sync::Arc;
+
+use crate::clock::{Micros, SECOND};
+use crate::ids::{JournalId, UptrackId};
+use crate::track::{Cache, JournalTrack, Origin, Packet, SenderClock};
+
+/// Packets kept of one video stream: at 2 Mbit/s some 5 s, several round trips of a satellite.
+const VIDEO_CACHE: usize = 1_024;
+/// Packets kept of one audio stream: 5 s.
+const AUDIO_CACHE: usize = 256;
+/// A layer without packets for so long is not being sent.
+const LAYER_IDLE: Micros = SECOND;
+/// Bitrates are measured over this.
+const METER_WINDOW: Micros = SECOND / 2;
+
+/// A viewer's track, by its place in the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// Slot of the peer.
+    pub peer: usize,
+    /// Index among the peer's sinks.
+    pub sink: usize,
+}
+
+/// One layer as this shard sees it.
+#[derive(Debug)]
+struct Layer {
+    cache: Cache,
+    clock: Option<(Origin, SenderClock)>,
+    window_start: Micros,
+    window_bytes: u64,
+    bytes_per_window: u64,
+    last_packet: Option<Micros>,
+}
+
+impl Layer {
+    fn new(video: bool) -> Self {
+        Self {
+            cache: Cache::new(if video { VIDEO_CACHE } else { AUDIO_CACHE }),
+            clock: None,
+            window_start: 0,
+            window_bytes: 0,
+            bytes_per_window: 0,
+            last_packet: None,
+        }
+    }
+
+    fn measure(&mut self, bytes: usize, now: Micros) {
+        if now >= self.window_start + METER_WINDOW {
+            self.bytes_per_window = self.window_bytes;
+            self.window_bytes = 0;
+            self.window_start = now;
+        }
+        self.window_bytes += bytes as u64;
+        self.last_packet = Some(now);
+    }
+
+    fn idle(&self, now: Micros) -> bool {
+        self.last_packet.is_none_or(|at| now >= at + LAYER_IDLE)
+    }
+}
+
+/// Fan-out of one track on one shard.
+pub struct Route {
+    /// The track.
+    pub uptrack: UptrackId,
+    /// Whether it is video.
+    pub video: bool,
+    /// Who takes it here.
+    pub viewers: Vec<Viewer>,
+    /// The journals that record it; only where the publisher is.
+    pub journals: Vec<JournalTrack>,
+    /// Other shards with viewers of it; only where the publisher is.
+    pub shards: Vec<usize>,
+    /// Packets taken and not forwarded yet.
+    pub pending: Vec<Arc<Packet>>,
+    layers: Vec<Layer>,
+    best: u8,
+}
+
+impl Route {
+    /// Nobody takes the track yet.
+    pub fn new(uptrack: UptrackId, video: bool) -> Self {
+        Self {
+            uptrack,
+            video,
+            viewers: Vec::new(),
+            journals: Vec::new(),
+            shards: Vec::new(),
+            pending: Vec::new(),
+            layers: Vec::new(),
+            best: 0,
+        }
+    }
+
+    /// Keep a packet and line it up for forwarding; gives back the one that fell out.
+    pub fn handle_packet(&mut self, packet: Arc<Packet>) -> Option<Arc<Packet>> {
+        let now = packet.arrival;
+        let layer = self.layer(packet.origin.layer);
+        layer.measure(packet.payload.len(), now);
+        let displaced = layer.cache.insert(Arc::clone(&packet));
+        if self.layers.len() > 1 {
+            self.choose(now);
+        } else {
+            self.best = 0;
+        }
+        self.pending.push(packet);
+        displaced
+    }
+
+    /// The publisher told the time of a stream.
+    pub fn handle_sender_report(&mut self, origin: Origin, clock: SenderClock) {
+        self.layer(origin.layer).clock = Some((origin, clock));
+        for journal in &mut self.journals {
+            journal.handle_sender_report(origin, clock);
+        }
+    }
+
+    /// The layer to forward.
+    pub fn best(&self) -> u8 {
+        self.best
+    }
+
+    /// A packet of the recent past.
+    pub fn cached(&self, origin: Origin, sequence: u64) -> Option<&Arc<Packet>> {
+        self.layers
+            .get(origin.layer as usize)?
+            .cache
+            .get(origin, sequence)
+    }
+
+    /// The publisher's clock for a layer.
+    pub fn clock(&self, layer: u8) -> Option<(Origin, SenderClock)> {
+        self.layers.get(layer as usize)?.clock
+    }
+
+    /// Whether anything has come lately.
+    pub fn flows(&self, now: Micros) -> bool {
+        self.layers.iter().any(|l| !l.idle(now))
+    }
+
+    /// The peer in this slot is gone.
+    pub fn forget_peer(&mut self, peer: usize) {
+        self.viewers.retain(|v| v.peer != peer);
+    }
+
+    /// The journal is closed.
+    pub fn forget_journal(&mut self, journal: JournalId) {
+        self.journals.retain(|j| j.journal() != journal);
+    }
+
+    fn layer(&mut self, layer: u8) -> &mut Layer {
+        let index = layer as usize;
+        while self.layers.len() <= index {
+            self.layers.push(Layer::new(self.video));
+        }
+        &mut self.layers[index]
+    }
+
+    /// The best layer is the one with the highest bitrate; it stays until it falls idle or
+    /// another is clearly better, for every change costs a keyframe.
+    fn choose(&mut self, now: Micros) {
+        let active = self.layers.iter().enumerate().filter(|(_, l)| !l.idle(now));
+        let Some((candidate, layer)) = active.max_by_key(|(_, l)| l.bytes_per_window) else {
+            return;
+        };
+        let current = &self.layers[self.best as usize];
+        let clearly = layer.bytes_per_window * 4 > current.bytes_per_window * 5;
+        if current.idle(now) || clearly {
+            self.best = candidate as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MILLISECOND;
+
+    fn packet(layer: u8, sequence: u64, bytes: usize, arrival: Micros) -> Arc<Packet> {
+        let origin = Origin {
+            layer,
+            generation: 0,
+        };
+        Arc::new(Packet {
+            origin,
+            sequence,
+            arrival,
+            payload: vec![0; bytes],
+            ..Packet::default()
+        })
+    }
+
+    #[test]
+    fn follows_the_layer_that_carries_most() {
+        let mut route = Route::new(UptrackId(1), true);
+        let mut feed = |from: u64, layers: &[(u8, usize)]| {
+            for i in 0..200 {
+                let now = from + i * 10 * MILLISECOND;
+                for &(layer, bytes) in layers {
+                    route.handle_packet(packet(layer, from + i, bytes, now));
+                }
+            }
+            route.best()
+        };
+        assert_eq!(feed(SECOND, &[(0, 100), (1, 400), (2, 1_000)]), 2);
+        assert_eq!(feed(3 * SECOND, &[(0, 100), (1, 400)]), 1);
+        assert_eq!(feed(5 * SECOND, &[(0, 390), (1, 400)]), 1);
+    }
+
+    #[test]
+    fn a_still_slide_stays_the_best_layer() {
+        let mut route = Route::new(UptrackId(1), true);
+        route.handle_packet(packet(0, 1, 1_000, SECOND));
+        route.handle_packet(packet(0, 2, 1_000, 60 * SECOND));
+        assert_eq!(route.best(), 0);
+    }
+}

@@ -1,0 +1,235 @@
+//! Who is here: peers, their tracks, and the routes between them.
+
+use super::{Message, Shard};
+use crate::clock::Micros;
+use crate::ice::{Credentials, IceLite};
+use crate::ids::{DowntrackId, PeerId, UptrackId};
+use crate::outbox::{Outbox, Transmit};
+use crate::peer::{Peer, Srtp};
+use crate::route::{Route, Viewer};
+use crate::track::{JournalTrack, Recording, RtpSink, RtpSinkConfig, Uptrack, UptrackConfig};
+
+impl Shard {
+    pub(super) fn add_peer(&mut self, id: PeerId, credentials: Credentials, now: Micros) {
+        let slot = self
+            .peers
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.peers.len());
+        self.by_ufrag.insert(credentials.ufrag.clone(), slot);
+        self.slots.insert(id, slot);
+        let peer = Some(Peer::new(id, IceLite::new(credentials, now)));
+        match self.peers.get_mut(slot) {
+            Some(free) => *free = peer,
+            None => self.peers.push(peer),
+        }
+    }
+
+    pub(super) fn remove_peer(&mut self, id: PeerId) {
+        let Some(slot) = self.slots.remove(&id) else {
+            return;
+        };
+        let Some(peer) = self.peers[slot].take() else {
+            return;
+        };
+        self.by_address.retain(|_, s| *s != slot);
+        for ufrag in peer.ice.ufrags() {
+            self.by_ufrag.remove(ufrag);
+        }
+        for sink in &peer.sinks {
+            self.downtracks.remove(&sink.id);
+            self.leave_route(sink.source, slot);
+        }
+        for track in &peer.uptracks {
+            self.uptracks.remove(&track.id);
+            self.end_route(track.id);
+        }
+    }
+
+    pub(super) fn rotate_credentials(&mut self, id: PeerId, credentials: Credentials, now: Micros) {
+        let Some((slot, peer)) = self.peer_mut(id) else {
+            return;
+        };
+        let ufrag = credentials.ufrag.clone();
+        let forgotten = peer.ice.restart(credentials, now);
+        forgotten.and_then(|old| self.by_ufrag.remove(&old));
+        self.by_ufrag.insert(ufrag, slot);
+    }
+
+    pub(super) fn send_dtls<T: Transmit + ?Sized>(
+        &mut self,
+        id: PeerId,
+        datagram: &[u8],
+        outbox: &mut Outbox<T>,
+    ) {
+        let path = self.peer_mut(id).and_then(|(_, peer)| peer.ice.path());
+        if let Some(path) = path {
+            outbox.push(path, datagram);
+        }
+    }
+
+    pub(super) fn set_keys(&mut self, id: PeerId, srtp: Srtp) {
+        let Some((_, peer)) = self.peer_mut(id) else {
+            return;
+        };
+        peer.srtp = Some(srtp);
+        let sources: Vec<_> = peer.sinks.iter().filter_map(|s| s.source).collect();
+        sources
+            .into_iter()
+            .for_each(|track| self.want_picture(track));
+    }
+
+    pub(super) fn add_uptrack(&mut self, peer: PeerId, id: UptrackId, config: UptrackConfig) {
+        let Some((slot, peer)) = self.peer_mut(peer) else {
+            return;
+        };
+        let video = config.codec.is_video();
+        peer.uptracks.push(Uptrack::new(id, config));
+        let index = peer.uptracks.len() - 1;
+        self.uptracks.insert(id, (slot, index));
+        self.routes.insert(id, Route::new(id, video));
+    }
+
+    pub(super) fn add_downtrack(&mut self, peer: PeerId, id: DowntrackId, config: RtpSinkConfig) {
+        let Some((slot, peer)) = self.peer_mut(peer) else {
+            return;
+        };
+        peer.sinks.push(RtpSink::new(id, config));
+        let sink = peer.sinks.len() - 1;
+        self.downtracks.insert(id, Viewer { peer: slot, sink });
+    }
+
+    pub(super) fn set_source(&mut self, id: DowntrackId, source: Option<UptrackId>) {
+        let Some(&viewer) = self.downtracks.get(&id) else {
+            return;
+        };
+        let Some(peer) = self.peers[viewer.peer].as_mut() else {
+            return;
+        };
+        let sink = &mut peer.sinks[viewer.sink];
+        if sink.source == source {
+            return;
+        }
+        let video = sink.config.codec.is_video();
+        let old = std::mem::replace(&mut sink.source, source);
+        sink.downtrack.handle_source_change();
+        if let Some(route) = old.and_then(|old| self.routes.get_mut(&old)) {
+            route.viewers.retain(|v| *v != viewer);
+        }
+        old.into_iter()
+            .for_each(|track| self.drop_idle_route(track));
+        if let Some(track) = source {
+            self.join_route(track, viewer, video);
+            self.want_picture(track);
+        }
+    }
+
+    pub(super) fn set_paused(&mut self, id: DowntrackId, paused: bool) {
+        let Some(&viewer) = self.downtracks.get(&id) else {
+            return;
+        };
+        if let Some(peer) = self.peers[viewer.peer].as_mut() {
+            let sink = &mut peer.sinks[viewer.sink];
+            sink.downtrack.pause(paused);
+            if let (Some(track), false) = (sink.source, paused) {
+                self.want_picture(track);
+            }
+        }
+    }
+
+    pub(super) fn record(&mut self, track: UptrackId, recording: Recording) {
+        let found = self
+            .uptracks
+            .get(&track)
+            .copied()
+            .zip(self.routes.get_mut(&track));
+        if let Some(((slot, index), route)) = found
+            && let Some(peer) = self.peers[slot].as_ref()
+        {
+            let clock_rate = peer.uptracks[index].config.clock_rate;
+            route
+                .journals
+                .push(JournalTrack::new(recording, clock_rate, route.video));
+            self.want_picture(track);
+        }
+    }
+
+    pub(super) fn peer_mut(&mut self, id: PeerId) -> Option<(usize, &mut Peer)> {
+        let slot = *self.slots.get(&id)?;
+        Some((slot, self.peers[slot].as_mut()?))
+    }
+
+    // ------------------------------------------------------------------ routes
+
+    pub(super) fn want_picture(&mut self, track: UptrackId) {
+        if let Some(route) = self.routes.get(&track).filter(|r| r.video) {
+            let best = route.best();
+            self.request_keyframe(track, Some(best));
+        }
+    }
+
+    pub(super) fn join_route(&mut self, track: UptrackId, viewer: Viewer, video: bool) {
+        let here = self.config.index;
+        if track.shard() != here && !self.routes.contains_key(&track) {
+            self.routes.insert(track, Route::new(track, video));
+            self.messages
+                .push((track.shard(), Message::Subscribe(track, here)));
+        }
+        if let Some(route) = self.routes.get_mut(&track) {
+            route.viewers.push(viewer);
+        }
+    }
+
+    pub(super) fn leave_route(&mut self, track: Option<UptrackId>, slot: usize) {
+        let Some(track) = track else {
+            return;
+        };
+        if let Some(route) = self.routes.get_mut(&track) {
+            route.forget_peer(slot);
+        }
+        self.drop_idle_route(track);
+    }
+
+    /// A copy of another shard's route is kept only while somebody here takes it.
+    pub(super) fn drop_idle_route(&mut self, track: UptrackId) {
+        let here = self.config.index;
+        let idle = self
+            .routes
+            .get(&track)
+            .is_some_and(|r| r.viewers.is_empty());
+        if idle && track.shard() != here {
+            self.routes.remove(&track);
+            self.messages
+                .push((track.shard(), Message::Unsubscribe(track, here)));
+        }
+    }
+
+    pub(super) fn subscribe_shard(&mut self, track: UptrackId, shard: usize) {
+        match self.routes.get_mut(&track) {
+            Some(route) => {
+                if !route.shards.contains(&shard) {
+                    route.shards.push(shard);
+                }
+                self.want_picture(track);
+            }
+            None => self.messages.push((shard, Message::Ended(track))),
+        }
+    }
+
+    /// The track is gone: its viewers wait for another source.
+    pub(super) fn end_route(&mut self, track: UptrackId) {
+        let Some(route) = self.routes.remove(&track) else {
+            return;
+        };
+        for viewer in route.viewers {
+            if let Some(peer) = self.peers[viewer.peer].as_mut() {
+                let sink = &mut peer.sinks[viewer.sink];
+                sink.source = None;
+                sink.downtrack.handle_source_change();
+            }
+        }
+        for shard in route.shards {
+            self.messages.push((shard, Message::Ended(track)));
+        }
+    }
+}

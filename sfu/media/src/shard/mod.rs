@@ -1,0 +1,365 @@
+//! The state of one core, sans-IO: its peers, its routes, and what goes between them.
+//!
+//! The loop in `engine.rs` gives it datagrams, commands, messages of other shards and the time
+//! (`handle_*`), then calls [`Shard::forward`]; what it has to say waits in `events` and
+//! `messages`. It calls the state machines and carries their results on; it decides nothing.
+//!
+//! This file is the way in; `media.rs` carries what came in to those who take it, `members.rs`
+//! keeps who is here.
+
+mod media;
+mod members;
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::counters::ShardCounters;
+use crate::ice::{Check, Credentials};
+use crate::ids::{DowntrackId, JournalId, PeerId, UptrackId};
+use crate::outbox::{Outbox, Path, Transmit};
+use crate::packet::rtp::{self, Class};
+use crate::packet::stun;
+use crate::peer::{Dropped, Input, Peer, Srtp};
+use crate::route::{Route, Viewer};
+use crate::track::{Origin, Packet, Recording, RtpSinkConfig, SenderClock, UptrackConfig};
+
+/// How often publishers get feedback.
+const FEEDBACK_INTERVAL: Micros = 10 * MILLISECOND;
+/// Peers are visited for reports and consent once a second, a share of them at each feedback.
+const VISITS: usize = (SECOND / FEEDBACK_INTERVAL) as usize;
+/// Addresses one peer may be known by at once.
+const MAX_ADDRESSES: usize = 8;
+
+/// What Python asks of a shard.
+pub enum Command {
+    /// A peer of ours to be.
+    AddPeer(PeerId, Credentials),
+    /// Forget it, with all its tracks.
+    RemovePeer(PeerId),
+    /// ICE restart.
+    RotateCredentials(PeerId, Credentials),
+    /// One DTLS datagram to the peer.
+    SendDtls(PeerId, Vec<u8>),
+    /// The handshake is through.
+    SetKeys(PeerId, Box<Srtp>),
+    /// Expect a published track.
+    AddUptrack(PeerId, UptrackId, Box<UptrackConfig>),
+    /// A track to send to the peer.
+    AddDowntrack(PeerId, DowntrackId, Box<RtpSinkConfig>),
+    /// Feed a downtrack.
+    SetSource(DowntrackId, Option<UptrackId>),
+    /// Stop or go on.
+    SetPaused(DowntrackId, bool),
+    /// Ask the publisher for a keyframe.
+    RequestKeyframe(UptrackId),
+    /// Record a track.
+    Record(UptrackId, Recording),
+    /// The journal is about to close.
+    ForgetJournal(JournalId),
+}
+
+/// What shards tell each other.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// This shard has a viewer of your track.
+    Subscribe(UptrackId, usize),
+    /// It has none any more.
+    Unsubscribe(UptrackId, usize),
+    /// A packet of my track.
+    Media(UptrackId, Arc<Packet>),
+    /// The publisher's clock.
+    Clock(UptrackId, Origin, SenderClock),
+    /// A viewer here waits for a keyframe of this layer of your track.
+    KeyframeWanted(UptrackId, u8),
+    /// My track is gone.
+    Ended(UptrackId),
+}
+
+/// What a shard tells Python.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A DTLS datagram.
+    Dtls(PeerId, Vec<u8>),
+    /// The peer's address is known, or moved.
+    Connected(PeerId, std::net::SocketAddr),
+    /// No check for too long.
+    ConsentLost(PeerId),
+    /// The first packet of a stream: track, RID, SSRC.
+    StreamStarted(UptrackId, String, u32),
+}
+
+/// [`Peer::handle_rtp`] or [`Peer::handle_rtcp`].
+type HandleSrtp = fn(&mut Peer, &mut [u8], Micros, &mut Vec<Input>) -> Result<(), Dropped>;
+
+/// How a shard is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardConfig {
+    /// Its place among the engine's shards.
+    pub index: usize,
+    /// Silence of checks after which consent is lost.
+    pub consent_timeout: Micros,
+}
+
+/// One core's share of the plane.
+pub struct Shard {
+    config: ShardConfig,
+    peers: Vec<Option<Peer>>,
+    slots: FxHashMap<PeerId, usize>,
+    by_ufrag: FxHashMap<String, usize>,
+    by_address: FxHashMap<std::net::SocketAddr, usize>,
+    uptracks: FxHashMap<UptrackId, (usize, usize)>,
+    downtracks: FxHashMap<DowntrackId, Viewer>,
+    routes: FxHashMap<UptrackId, Route>,
+    fed: Vec<UptrackId>,
+    inputs: Vec<Input>,
+    scratch: Vec<u8>,
+    next_feedback: Micros,
+    visit: usize,
+    /// What Python should hear, oldest first.
+    pub events: Vec<Event>,
+    /// What other shards should hear: which one, and what.
+    pub messages: Vec<(usize, Message)>,
+    /// What happened, in numbers.
+    pub counters: ShardCounters,
+}
+
+impl Shard {
+    /// A shard with nobody on it.
+    pub fn new(config: ShardConfig) -> Self {
+        Self {
+            config,
+            peers: Vec::new(),
+            slots: FxHashMap::default(),
+            by_ufrag: FxHashMap::default(),
+            by_address: FxHashMap::default(),
+            uptracks: FxHashMap::default(),
+            downtracks: FxHashMap::default(),
+            routes: FxHashMap::default(),
+            fed: Vec::new(),
+            inputs: Vec::new(),
+            scratch: Vec::new(),
+            next_feedback: 0,
+            visit: 0,
+            events: Vec::new(),
+            messages: Vec::new(),
+            counters: ShardCounters::default(),
+        }
+    }
+
+    // ------------------------------------------------------------------ handle
+
+    /// One datagram from the socket; SRTP is opened in place.
+    pub fn handle_datagram<T: Transmit + ?Sized>(
+        &mut self,
+        path: Path,
+        datagram: &mut [u8],
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        self.counters.datagrams_in += 1;
+        self.counters.bytes_in += datagram.len() as u64;
+        match rtp::classify(datagram) {
+            Class::Stun => self.handle_stun(path, datagram, now, outbox),
+            Class::Dtls => self.handle_dtls(path, datagram),
+            Class::Rtp => self.handle_srtp(path, datagram, now, outbox, Peer::handle_rtp),
+            Class::Rtcp => self.handle_srtp(path, datagram, now, outbox, Peer::handle_rtcp),
+            Class::Other => self.counters.dropped.malformed += 1,
+        }
+    }
+
+    /// One command from Python. What names somebody who is gone is ignored.
+    pub fn handle_command<T: Transmit + ?Sized>(
+        &mut self,
+        command: Command,
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        match command {
+            Command::AddPeer(id, credentials) => self.add_peer(id, credentials, now),
+            Command::RemovePeer(id) => self.remove_peer(id),
+            Command::RotateCredentials(id, new) => self.rotate_credentials(id, new, now),
+            Command::SendDtls(id, datagram) => self.send_dtls(id, &datagram, outbox),
+            Command::SetKeys(id, srtp) => self.set_keys(id, *srtp),
+            Command::AddUptrack(peer, id, config) => self.add_uptrack(peer, id, *config),
+            Command::AddDowntrack(peer, id, config) => self.add_downtrack(peer, id, *config),
+            Command::SetSource(id, source) => self.set_source(id, source),
+            Command::SetPaused(id, paused) => self.set_paused(id, paused),
+            Command::RequestKeyframe(id) => self.request_keyframe(id, None),
+            Command::Record(id, journal) => self.record(id, journal),
+            Command::ForgetJournal(id) => {
+                self.routes.values_mut().for_each(|r| r.forget_journal(id));
+            }
+        }
+    }
+
+    /// One message of another shard.
+    pub fn handle_message(&mut self, message: Message) {
+        match message {
+            Message::Subscribe(track, shard) => self.subscribe_shard(track, shard),
+            Message::Unsubscribe(track, shard) => {
+                if let Some(route) = self.routes.get_mut(&track) {
+                    route.shards.retain(|s| *s != shard);
+                }
+            }
+            Message::Media(track, packet) => self.take_media(track, packet),
+            Message::Clock(track, origin, clock) => {
+                if let Some(route) = self.routes.get_mut(&track) {
+                    route.handle_sender_report(origin, clock);
+                }
+            }
+            Message::KeyframeWanted(track, layer) => self.request_keyframe(track, Some(layer)),
+            Message::Ended(track) => self.end_route(track),
+        }
+    }
+
+    /// The time has come that [`Shard::poll_timeout`] named.
+    pub fn handle_timeout<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
+        if now < self.next_feedback {
+            return;
+        }
+        self.next_feedback = now + FEEDBACK_INTERVAL;
+        self.ask_for_journal_keyframes(now);
+        let publishers = self
+            .peers
+            .iter_mut()
+            .flatten()
+            .filter(|p| !p.uptracks.is_empty());
+        for peer in publishers {
+            peer.poll_feedback(now, &mut self.scratch, outbox);
+        }
+        self.visit = (self.visit + 1) % VISITS;
+        for slot in (self.visit..self.peers.len()).step_by(VISITS) {
+            self.visit_peer(slot, now, outbox);
+        }
+    }
+
+    // ------------------------------------------------------------------ poll
+
+    /// When to call [`Shard::handle_timeout`] next.
+    pub fn poll_timeout(&self) -> Micros {
+        self.next_feedback
+    }
+
+    /// Peers here now.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().flatten()
+    }
+
+    // ------------------------------------------------------------------ datagrams
+
+    fn handle_stun<T: Transmit + ?Sized>(
+        &mut self,
+        path: Path,
+        datagram: &[u8],
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        let Ok(request) = stun::Message::parse(datagram) else {
+            self.counters.dropped.malformed += 1;
+            return;
+        };
+        if request.class != stun::Class::Request {
+            return; // we ask nothing, so an answer is none; an indication keeps a NAT open
+        }
+        let found = request.username_fragments().and_then(|(ours, _)| {
+            let slot = *self.by_ufrag.get(ours)?;
+            let peer = self.peers[slot].as_mut()?;
+            let pwd = peer.ice.password(ours, now)?.to_owned();
+            request.verify(pwd.as_bytes()).then_some((slot, pwd))
+        });
+        let Some((slot, pwd)) = found else {
+            self.counters.dropped.unauthentic += 1;
+            return;
+        };
+        self.latch(slot, path, request.use_candidate, now);
+        self.scratch.clear();
+        let id = &request.transaction_id;
+        stun::write_success(&mut self.scratch, id, path.remote, pwd.as_bytes());
+        outbox.push(path, &self.scratch);
+    }
+
+    fn latch(&mut self, slot: usize, path: Path, nominated: bool, now: Micros) {
+        let Some(peer) = self.peers[slot].as_mut() else {
+            return;
+        };
+        if self.by_address.insert(path.remote, slot) != Some(slot) {
+            let known = self.by_address.values().filter(|s| **s == slot).count();
+            if known > MAX_ADDRESSES {
+                let current = peer.ice.path().map(|p| p.remote);
+                self.by_address.retain(|address, s| {
+                    *s != slot || *address == path.remote || Some(*address) == current
+                });
+            }
+        }
+        if peer.ice.handle_check(path, nominated, now) == Check::Moved {
+            self.events.push(Event::Connected(peer.id, path.remote));
+        }
+    }
+
+    fn handle_dtls(&mut self, path: Path, datagram: &[u8]) {
+        match self.peer_at(path) {
+            Some(slot) => {
+                let id = self.peers[slot].as_ref().map(|p| p.id);
+                self.events
+                    .extend(id.map(|id| Event::Dtls(id, datagram.to_vec())));
+            }
+            None => self.counters.dropped.unknown_address += 1,
+        }
+    }
+
+    fn handle_srtp<T: Transmit + ?Sized>(
+        &mut self,
+        path: Path,
+        datagram: &mut [u8],
+        now: Micros,
+        outbox: &mut Outbox<T>,
+        handle: HandleSrtp,
+    ) {
+        let Some(slot) = self.peer_at(path) else {
+            self.counters.dropped.unknown_address += 1;
+            return;
+        };
+        let mut inputs = std::mem::take(&mut self.inputs);
+        if let Some(peer) = self.peers[slot].as_mut()
+            && let Err(dropped) = handle(peer, datagram, now, &mut inputs)
+        {
+            self.counters.dropped.count(dropped);
+        }
+        for input in inputs.drain(..) {
+            self.handle_input(slot, input, now, outbox);
+        }
+        self.inputs = inputs;
+    }
+
+    fn handle_input<T: Transmit + ?Sized>(
+        &mut self,
+        slot: usize,
+        input: Input,
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        match input {
+            Input::Started {
+                uptrack,
+                layer,
+                ssrc,
+            } => self.started(uptrack, layer, ssrc),
+            Input::Media { uptrack, packet } => self.take_media(uptrack, packet),
+            Input::SenderReport {
+                uptrack,
+                origin,
+                clock,
+            } => {
+                self.take_clock(uptrack, origin, clock);
+            }
+            Input::Lost { sink, sequence } => self.resend(slot, sink, sequence, now, outbox),
+            Input::KeyframeRequest { sink } => self.keyframe_for(slot, sink),
+        }
+    }
+
+    fn peer_at(&self, path: Path) -> Option<usize> {
+        self.by_address.get(&path.remote).copied()
+    }
+}

@@ -1,0 +1,238 @@
+//! The sink of a viewer: a downtrack written as RTP into the send arena, and sealed there.
+
+use super::downtrack::{Downtrack, Stamp};
+use super::packet::Packet;
+use super::reception::SenderClock;
+use crate::clock::{Micros, SECOND};
+use crate::codec::Codec;
+use crate::crypto::{CryptoError, Outbound, RTP_OVERHEAD};
+use crate::ids::{DowntrackId, UptrackId};
+use crate::outbox::{Outbox, Path, Transmit};
+use crate::packet::extension::{ExtensionMap, Kind};
+use crate::packet::rtcp;
+use crate::packet::rtp::RtpHeader;
+use crate::repair::ResendGuard;
+
+/// What was negotiated for a track that a viewer receives.
+#[derive(Clone, Debug)]
+pub struct RtpSinkConfig {
+    /// SDP media id.
+    pub mid: String,
+    /// The codec it carries; sources of another codec are refused.
+    pub codec: Codec,
+    /// Payload type by which the viewer knows the codec.
+    pub payload_type: u8,
+    /// Payload type and SSRC of retransmissions (RFC 4588); both or none.
+    pub rtx: Option<(u8, u32)>,
+    /// RTP clock, Hz.
+    pub clock_rate: u32,
+    /// SSRC of the stream.
+    pub ssrc: u32,
+    /// Canonical name (RFC 3550, 6.5.1), the same for all tracks of one source.
+    pub cname: String,
+    /// Header extensions by the viewer's ids.
+    pub extensions: ExtensionMap,
+    /// Random first sequence number and timestamp (RFC 3550, 5.1).
+    pub start: (u16, u32),
+}
+
+/// What a viewer's track has carried.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SinkCounters {
+    /// Packets sent, retransmissions not among them.
+    pub packets: u64,
+    /// Their payload bytes.
+    pub octets: u64,
+    /// Retransmissions sent.
+    pub resent: u64,
+    /// Retransmissions asked for that were no longer to be had.
+    pub unavailable: u64,
+    /// Packets that could not be sealed: none, ever; counted because it would matter.
+    pub failed: u64,
+    /// Fraction lost in the viewer's last report, of 256.
+    pub fraction_lost: u8,
+}
+
+/// A viewer's downtrack.
+pub struct RtpSink {
+    /// Its name across the seam.
+    pub id: DowntrackId,
+    /// What was negotiated.
+    pub config: RtpSinkConfig,
+    /// Gate and numbering.
+    pub downtrack: Downtrack,
+    /// Where its packets come from.
+    pub source: Option<UptrackId>,
+    /// What it has carried.
+    pub counters: SinkCounters,
+    /// The viewer has reported on the SSRC, so it knows which section it belongs to.
+    known_to_viewer: bool,
+    rtx_sequence: u64,
+    guard: ResendGuard,
+    /// Middle bits of the NTP times of the last reports, and when they left.
+    reports_sent: [(u32, Micros); 4],
+}
+
+impl RtpSink {
+    /// A track that has sent nothing and has no source.
+    pub fn new(id: DowntrackId, config: RtpSinkConfig) -> Self {
+        let (sequence, timestamp) = config.start;
+        Self {
+            id,
+            downtrack: Downtrack::new(config.clock_rate, sequence, timestamp),
+            source: None,
+            counters: SinkCounters::default(),
+            known_to_viewer: false,
+            rtx_sequence: u64::from(!sequence & 0x7fff),
+            guard: ResendGuard::default(),
+            reports_sent: [(0, 0); 4],
+            config,
+        }
+    }
+
+    /// Send a packet if the gate lets it through.
+    #[inline]
+    pub fn forward<T: Transmit + ?Sized>(
+        &mut self,
+        packet: &Packet,
+        best: u8,
+        (srtp, path): (&Outbound, Path),
+        outbox: &mut Outbox<T>,
+    ) {
+        let Some(stamp) = self.downtrack.handle_packet(packet, best) else {
+            return;
+        };
+        self.counters.packets += 1;
+        self.counters.octets += packet.payload.len() as u64;
+        let header = RtpHeader {
+            marker: packet.marker,
+            payload_type: self.config.payload_type,
+            sequence: stamp.sequence as u16,
+            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
+            ssrc: self.config.ssrc,
+        };
+        let roc = (stamp.sequence >> 16) as u32;
+        let sent = outbox.write(path, |arena, start| {
+            self.write(arena, &header, None, packet);
+            seal(srtp, roc, arena, start)
+        });
+        self.counters.failed += u64::from(sent.is_err());
+    }
+
+    /// Whether a lost packet may be sent again now.
+    pub fn may_resend(&mut self, sequence: u16, now: Micros, rtt: Micros) -> bool {
+        self.guard.allow(u64::from(sequence), now, rtt)
+    }
+
+    /// Send a packet again: as RTX where that was negotiated, else just as it was.
+    pub fn resend<T: Transmit + ?Sized>(
+        &mut self,
+        packet: &Packet,
+        stamp: Stamp,
+        (srtp, path): (&Outbound, Path),
+        outbox: &mut Outbox<T>,
+    ) {
+        self.counters.resent += 1;
+        let original = stamp.sequence as u16;
+        let (payload_type, ssrc, sequence, osn) = match self.config.rtx {
+            Some((payload_type, ssrc)) => {
+                self.rtx_sequence += 1;
+                (payload_type, ssrc, self.rtx_sequence, Some(original))
+            }
+            None => (
+                self.config.payload_type,
+                self.config.ssrc,
+                stamp.sequence,
+                None,
+            ),
+        };
+        let header = RtpHeader {
+            marker: packet.marker,
+            payload_type,
+            sequence: sequence as u16,
+            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
+            ssrc,
+        };
+        let roc = (sequence >> 16) as u32;
+        let sent = outbox.write(path, |arena, start| {
+            self.write(arena, &header, osn, packet);
+            seal(srtp, roc, arena, start)
+        });
+        self.counters.failed += u64::from(sent.is_err());
+    }
+
+    /// The viewer reported on the stream; returns the round trip where the report tells it.
+    pub fn handle_report(&mut self, block: &rtcp::ReportBlock, now: Micros) -> Option<Micros> {
+        self.known_to_viewer = true;
+        self.counters.fraction_lost = block.fraction_lost;
+        let (_, sent) = self
+            .reports_sent
+            .iter()
+            .find(|(lsr, _)| *lsr == block.lsr)?;
+        let held = u64::from(block.dlsr) * SECOND / 65_536;
+        (now - sent).checked_sub(held).filter(|_| block.lsr != 0)
+    }
+
+    /// A sender report for now, on the publisher's own clock, so that the viewer can put sound
+    /// and picture together (RFC 3550, 6.4.1). `clock` is the publisher's last report and
+    /// `timestamp` its RTP timestamp as this viewer counts.
+    pub fn write_report(
+        &mut self,
+        clock: SenderClock,
+        timestamp: u32,
+        now: Micros,
+        out: &mut Vec<u8>,
+    ) {
+        let elapsed = now.saturating_sub(clock.arrival);
+        let ticks = elapsed * u64::from(self.config.clock_rate) / SECOND;
+        let ntp = clock.ntp.wrapping_add((elapsed << 32) / SECOND);
+        let info = rtcp::SenderInfo {
+            ntp,
+            rtp: timestamp.wrapping_add(ticks as u32),
+            packet_count: self.counters.packets as u32,
+            octet_count: self.counters.octets as u32,
+        };
+        rtcp::sender_report(out, self.config.ssrc, &info, &[]);
+        rtcp::sdes_cname(out, self.config.ssrc, &self.config.cname);
+        self.reports_sent.rotate_right(1);
+        self.reports_sent[0] = ((ntp >> 16) as u32, now);
+    }
+
+    /// The plain packet, at the arena's end.
+    #[inline]
+    fn write(
+        &self,
+        arena: &mut Vec<u8>,
+        header: &RtpHeader,
+        original_sequence: Option<u16>,
+        packet: &Packet,
+    ) {
+        let map = &self.config.extensions;
+        let forwarded = packet
+            .extensions
+            .iter()
+            .filter_map(|(k, data)| Some((map.id(k)?, data)));
+        header.write(arena, self.mid_element().into_iter().chain(forwarded));
+        if let Some(sequence) = original_sequence {
+            arena.extend_from_slice(&sequence.to_be_bytes());
+        }
+        arena.extend_from_slice(&packet.payload);
+    }
+
+    /// The MID is sent until the viewer has matched the SSRC. Without RTX it is sent always:
+    /// a retransmission must repeat the packet to the bit, for it repeats the GCM nonce.
+    fn mid_element(&self) -> Option<(u8, &[u8])> {
+        let wanted = !self.known_to_viewer || self.config.rtx.is_none();
+        let id = self.config.extensions.id(Kind::Mid).filter(|_| wanted)?;
+        Some((id, self.config.mid.as_bytes()))
+    }
+}
+
+/// Seal the datagram that begins at `start`, in place.
+fn seal(srtp: &Outbound, roc: u32, arena: &mut Vec<u8>, start: usize) -> Result<(), CryptoError> {
+    let len = arena.len() - start;
+    arena.resize(start + len + RTP_OVERHEAD, 0);
+    let sealed = srtp.seal_rtp(roc, &mut arena[start..], len)?;
+    arena.truncate(start + sealed);
+    Ok(())
+}
