@@ -1,0 +1,118 @@
+"""Chromium teaches, Chromium watches, Chromium replays."""
+
+from itertools import pairwise
+from statistics import median
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from clients.headless.node import Node
+from tests.e2e.pages import Shown, Teacher, Viewer, open_page
+
+LESSON = "math"
+CODEC_NOISE = 12.0
+"""Mean difference per colour channel, of 255, that a codec may make. A wrong picture has > 20."""
+MAX_FREEZES = 0
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_lesson_from_end_to_end(node: Node, browser: Browser, codec: str):
+    teacher = Teacher(await open_page(browser, f"{node.url}/teach?codec={codec.lower()}"))
+    await teacher.go_live(LESSON)
+    school = Viewer(await open_page(browser, f"{node.url}/join/{LESSON}"), "camera-video")
+    await school.shows_a_picture()
+
+    shown = await school.watch(6.0)
+    camera = next(r for r in await school.received() if r["framesDecoded"])
+    sent_at = await teacher.sent_at()
+    await teacher.end()
+    await expect(school.page.get_by_test_id("status")).to_have_attribute("data-state", "ended")
+
+    assert camera["framesDecoded"] > 100
+    assert camera["freezeCount"] == MAX_FREEZES
+    assert camera["packetsLost"] == 0
+    assert_is_what_was_sent(shown)
+    assert median(at - sent_at[n] for n, at in zip(shown.numbers, shown.at, strict=True)) < 1000
+
+    await replay(browser, node, teacher.taught_s, shown)
+
+
+async def replay(browser: Browser, node: Node, taught_s: float, live: Shown) -> None:
+    """Open the archive by its card, play, seek to the middle."""
+    page = await open_page(browser, f"{node.url}/archive")
+    await open_card(page)
+    player = Viewer(page, "player")
+    await page.wait_for_function(
+        "video => video.readyState >= 2", arg=await player.video.element_handle()
+    )
+    duration = await player.get("duration")
+    assert duration == pytest.approx(taught_s, abs=1.0)
+
+    await player.get("play()")
+    from_the_start = await player.watch(2.0)
+    assert_is_what_was_sent(from_the_start)
+
+    await player.video.evaluate(
+        """(video, middle) => new Promise(done => {
+            video.addEventListener('seeked', done, { once: true })
+            video.currentTime = middle
+        })""",
+        duration / 2,
+    )
+    from_the_middle = await player.watch(1.5)
+    assert await player.get("currentTime") > duration / 2 + 0.5
+    assert_is_what_was_sent(from_the_middle)
+    pace = (from_the_middle.numbers[-1] - from_the_start.numbers[0]) / (
+        from_the_middle.times[-1] - from_the_start.times[0]
+    )
+    assert pace == pytest.approx(30, rel=0.1)  # pictures of the lesson per second of the archive
+    assert from_the_start.numbers[0] < live.numbers[0]  # the archive has what came before
+
+
+async def open_card(page: Page) -> None:
+    card = page.locator('[data-testid="lesson-card"][data-state="complete"]')
+    await card.click()
+    await expect(page.get_by_test_id("player")).to_be_visible()
+
+
+def assert_is_what_was_sent(shown: Shown) -> None:
+    """Pictures go forward, are the ones that were drawn, and few are skipped."""
+    assert len(shown.numbers) > 20
+    assert shown.unreadable <= len(shown.numbers) // 20
+    assert all(a < b for a, b in pairwise(shown.numbers))
+    assert shown.difference < CODEC_NOISE
+    assert len(shown.numbers) > 0.7 * (shown.numbers[-1] - shown.numbers[0])
+
+
+async def test_a_live_lesson_is_in_the_archive(node: Node, browser: Browser):
+    """A live lesson can be rewound: it is in the archive while it goes on (H264)."""
+    teacher = Teacher(await open_page(browser, f"{node.url}/teach?codec=h264"))
+    await teacher.go_live(LESSON)
+    page = await open_page(browser, f"{node.url}/archive")
+    await page.locator('[data-testid="lesson-card"][data-state="live"]').click()
+    player = Viewer(page, "player")
+    await player.video.evaluate("video => video.play()")
+    await player.shows_a_picture()
+    await player.video.evaluate("video => { video.currentTime = 0 }")
+    shown = await player.watch(2.0)
+    assert shown.times[0] < 2.0
+    assert_is_what_was_sent(shown)
+    await teacher.end()
+
+
+async def test_the_browsers_own_fake_devices(node: Node, browser: Browser):
+    """The page's own way to camera and microphone, and the sound's way to a school."""
+    teacher = Teacher(await open_page(browser, f"{node.url}/teach?devices"))
+    await teacher.go_live(LESSON)
+    school = Viewer(await open_page(browser, f"{node.url}/join/{LESSON}"), "camera-video")
+    await school.shows_a_picture()
+    await school.page.wait_for_function(
+        "testPattern.inbound().then(all => all.some("
+        "one => one.kind === 'video' && one.framesDecoded > 100))"
+    )
+    camera = next(r for r in await school.received() if r["framesDecoded"])
+    voice = (await school.received("audio"))[0]
+    assert camera["freezeCount"] == MAX_FREEZES
+    assert voice["packetsReceived"] > 100
+    assert voice["audioLevel"] > 0
+    await teacher.end()

@@ -1,0 +1,67 @@
+"""`tongbu selftest` and `tongbu demo`, as a user runs them."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cache(request: pytest.FixtureRequest) -> dict[str, str]:
+    """An environment whose cache is pytest's: the demo lesson is made once."""
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir("tongbu")
+    return {**os.environ, "XDG_CACHE_HOME": str(folder), "COLUMNS": "120"}
+
+
+async def test_selftest(cache: dict[str, str]):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "signaling.cli", "selftest", "--seconds", "12", "--json"),
+        env=cache,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 100)
+    assert output.count(b"\n") == 1, errors.decode()
+    result = json.loads(output)
+    assert process.returncode == 0, result
+    assert result["ok"] is True
+    assert len(result["schools"]) == 3
+    assert all(school["video_frames"] > 100 for school in result["schools"])
+    assert result["archive"]["duration_s"] == pytest.approx(12, abs=1)
+
+
+async def test_demo(cache: dict[str, str], tmp_path: Path):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "signaling.cli", "demo", "--port", "0"),
+        *("--data-dir", str(tmp_path)),
+        env={**cache, "TONGBU_RTC__UDP_PORT": "0"},
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdout
+    printed = b""
+    while b"Ctrl-C" not in printed:
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        assert line, printed
+        printed += line
+    for link in ("/teach", "/join/demo", "/archive"):
+        assert re.search(rf"http://127\.0\.0\.1:\d+{link}\b", printed.decode())
+    await asyncio.sleep(3.0)
+
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    assert time.monotonic() - asked < 3.0
+    assert process.returncode == 0
+    assert b"Traceback" not in errors, errors.decode()
+    manifests = list(tmp_path.glob("lessons/*/manifest.json"))
+    assert len(manifests) == 1
+    assert json.loads(manifests[0].read_text())["entry"]["state"] == "complete"
