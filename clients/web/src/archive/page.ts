@@ -2,7 +2,7 @@
 import { type Entry, entry } from '../lib/api'
 import { byId, face, h, say, show, write } from '../lib/dom'
 import { every } from '../lib/every'
-import { type Key, onLanguage } from '../lib/i18n'
+import { type Key, onLanguage, t } from '../lib/i18n'
 import { icon } from '../lib/icons'
 import { joinPath } from '../lib/lesson'
 import { deepLink } from '../lib/time'
@@ -100,7 +100,8 @@ export class ReplayPage {
     const views = playable(now)
     const possible = choices(views)
     show(byId('view-switch', HTMLElement), possible.length > 1)
-    show(this.#video, views.length > 0)
+    for (const part of [this.#video, byId('deck', HTMLElement), byId('keys', HTMLElement)])
+      show(part, views.length > 0)
     if (views.length === 0) this.#note(this.#isOver() ? 'replay.nothing' : 'replay.afterTheBell')
     else if (!this.#choice) this.#first(now, possible)
   }
@@ -133,12 +134,9 @@ export class ReplayPage {
   #drawDownloads(now: Entry): void {
     const links = now.downloads.map((url) => {
       const name = decodeURIComponent(url.split('/').pop() ?? url)
-      return h(
-        'a',
-        { class: 'button', href: url, download: `${now.lesson}-${name}` },
-        icon('download'),
-        name,
-      )
+      const said = `${t('replay.download')}: ${name}`
+      const saved = { href: url, download: `${now.lesson}-${name}` }
+      return h('a', { class: 'button', 'aria-label': said, ...saved }, icon('download'), name)
     })
     byId('downloads', HTMLElement).replaceChildren(...links)
   }

@@ -67,6 +67,7 @@ export class JoinPage {
     this.#state = state
     this.#status.dataset.state = state
     say(this.#status, `state.${state}`)
+    if (state !== 'live') show(byId('quality', HTMLElement), false)
     if (state === 'live') this.#live()
     else if (state === 'reconnecting') this.#toast('join.reconnecting')
     else this.#curtain(state, error)
@@ -97,7 +98,6 @@ export class JoinPage {
     this.#toast(undefined)
     show(byId('curtain', HTMLElement), true)
     byId('curtain', HTMLElement).dataset.state = state
-    show(byId('quality', HTMLElement), false)
     show(byId('unmute', HTMLElement), false)
     const [title, detail] = [
       byId('curtain-title', HTMLElement),

@@ -148,6 +148,7 @@ export class TeachPage {
     say(this.#start.querySelector('span') ?? this.#start, startWords(state))
     show(byId('end-lesson', HTMLElement), started)
     show(byId('devices', HTMLElement), state !== 'ended')
+    say(byId('title', HTMLElement), state === 'ended' ? 'state.ended' : 'teach.title')
     // While a retry is under way its reason is worth reading too; a fresh state clears the last one.
     this.#alert(error === undefined ? undefined : sentence(error))
     if (state === 'ended' || state === 'error') this.#close(state)
@@ -166,7 +167,7 @@ export class TeachPage {
       : `/archive?q=${encodeURIComponent(this.#lesson)}`
     byId('replay', HTMLAnchorElement).href = target
     show(byId('after', HTMLElement), true)
-    show(document.querySelector('.switches') ?? this.#start, false)
+    for (const part of ['switches', 'camera-off']) show(byId(part, HTMLElement), false)
   }
 
   #tell(lesson: LiveLesson | undefined): void {
