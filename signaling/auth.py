@@ -63,15 +63,15 @@ class Permissions:
         if not self.admin or self.room is not None:
             raise NotAllowed("This needs an administrator's token (roomAdmin).")
 
-    def may_see_archive(self, lesson: str) -> bool:
-        """Whether the bearer may see recordings of this lesson."""
+    def may_see_archive(self, lesson: str | None) -> bool:
+        """Whether the bearer may see recordings of this lesson; None asks for all lessons."""
         return self.list_all or self._administers(lesson) or self._joins(lesson)
 
-    def _administers(self, lesson: str) -> bool:
+    def _administers(self, lesson: str | None) -> bool:
         return self.admin and self.room in (None, lesson)
 
-    def _joins(self, lesson: str) -> bool:
-        return self.join and self.room == lesson
+    def _joins(self, lesson: str | None) -> bool:
+        return self.join and self.room is not None and self.room == lesson
 
     def _require_join(self, lesson: str) -> None:
         if not self._joins(lesson):

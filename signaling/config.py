@@ -32,9 +32,9 @@ Secret = Annotated[str, StringConstraints(min_length=32)]
 
 def _address(value: str) -> str:
     try:
-        return ipaddress.ip_address(value).compressed
+        return str(ipaddress.IPv4Address(value))
     except ValueError:
-        raise ValueError("is not an IP address") from None
+        raise ValueError("is not an IPv4 address") from None
 
 
 Address = Annotated[str, AfterValidator(_address)]

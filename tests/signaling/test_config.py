@@ -80,7 +80,7 @@ def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPa
     [
         ("rtc: {udp_port: abc}", "rtc.udp_port: 'abc' should be a valid integer"),
         ("port: 70000", "port: 70000 should be less than or equal to 65535"),
-        ("rtc: {node_ip: [nowhere]}", "rtc.node_ip.0: 'nowhere' is not an IP address"),
+        ("rtc: {node_ip: [nowhere]}", "rtc.node_ip.0: 'nowhere' is not an IPv4 address"),
         ("rtc: {video_codecs: [H265]}", "rtc.video_codecs.0: 'H265' should be 'H264', 'VP9'"),
         ("lesson: 3", "lesson: 3 should be"),
         ("log: {level: loud}", "log.level: 'loud' should be 'debug', 'info'"),

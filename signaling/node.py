@@ -1,0 +1,185 @@
+"""The composition root: everything a node is made of is made here, and unmade in reverse."""
+
+import contextlib
+import ipaddress
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import ifaddr
+from aiohttp import web
+
+from recorder.errors import RecorderError
+from recorder.supervisor import Supervisor
+from recorder.web import routes as archive_routes
+from sfu.config import EngineConfig
+from sfu.dtls import Identity
+from sfu.engine import Engine, start_engine
+from sfu.errors import EngineError
+from signaling.api import Api
+from signaling.classroom import ClassroomConfig
+from signaling.config import NodeConfig
+from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
+from signaling.endpoint import allow_cross_origin
+from signaling.errors import ConfigError
+from signaling.lesson import Rules
+from signaling.pages import Pages
+from signaling.registry import Registry
+from signaling.session import MediaPlane
+from signaling.whep import Whep
+from signaling.whip import Whip
+
+logger = logging.getLogger(__name__)
+
+_WORKER_PATIENCE = 1.5
+"""Seconds the recorder's worker has for the archives of lessons that a shutdown ended."""
+_HTTP_PATIENCE = 0.1
+"""Seconds a running request has at shutdown: a replay's download is simply begun again."""
+
+
+class Node:
+    """A running node. `start` raises ConfigError, in one sentence; `stop` takes under 3 s."""
+
+    def __init__(self, config: NodeConfig, *, dev: bool) -> None:
+        self._config = config
+        self._dev = dev
+        self._recorder_state = "ok" if config.recorder.enabled else "off"
+        self._undo = contextlib.AsyncExitStack()
+        self.url = ""
+        """Where the node listens, as this machine reaches it."""
+
+    @classmethod
+    async def start(cls, config: NodeConfig, *, dev: bool = False) -> Self:
+        """Bind, start, listen."""
+        node = cls(config, dev=dev)
+        try:
+            await node._start()
+        except BaseException:
+            await node._undo.aclose()
+            raise
+        return node
+
+    async def stop(self) -> None:
+        """End every lesson, finish its archive, close everything. Idempotent."""
+        await self._undo.aclose()
+
+    async def _start(self) -> None:
+        config = self._config
+        data_dir = prepare_data_dir(config.data_dir)
+        engine = self._start_engine()
+        self._undo.push_async_callback(engine.close)
+        registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
+        api = Api(
+            registry,
+            engine,
+            config.keys,
+            dev=self._dev,
+            recorder_state=lambda: self._recorder_state,
+        )
+        app = make_app(registry, config, api, _archive(data_dir, api))
+        await self._listen(app)
+        if config.recorder.enabled:
+            await self._supervise(data_dir)
+        self._undo.push_async_callback(registry.close, "shutdown")
+
+    def _start_engine(self) -> Engine:
+        rtc = self._config.rtc
+        try:
+            return start_engine(
+                EngineConfig(
+                    port=rtc.udp_port, shards=rtc.shards, consent_timeout=rtc.consent_timeout
+                )
+            )
+        except EngineError as error:
+            raise ConfigError(str(error)) from error
+
+    def _classrooms(self, engine: Engine, data_dir: Path) -> ClassroomConfig:
+        config = self._config
+        addresses = config.rtc.node_ip or own_addresses(loopback=self._dev)
+        logger.info("media on UDP %s of %s", engine.ports, ", ".join(addresses))
+        return ClassroomConfig(
+            media=MediaPlane(engine, Identity.generate(), addresses),
+            rules=Rules(config.lesson.linger, config.lesson.max_schools),
+            video_codecs=config.rtc.video_codecs,
+            lessons_dir=data_dir / "lessons" if config.recorder.enabled else None,
+        )
+
+    async def _listen(self, app: web.Application) -> None:
+        config = self._config
+        runner = web.AppRunner(
+            app, access_log_class=AccessLog, shutdown_timeout=_HTTP_PATIENCE, handle_signals=False
+        )
+        await runner.setup()
+        self._undo.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, config.bind, config.port).start()
+        except OSError as error:
+            raise ConfigError(
+                f"HTTP {config.bind}:{config.port} cannot be bound ({error.strerror}): choose "
+                "another port (--port or `port:`), or stop what uses it."
+            ) from error
+        port = runner.addresses[0][1]
+        host = "127.0.0.1" if config.bind == "0.0.0.0" else config.bind
+        self.url = f"http://{host}:{port}"
+
+    async def _supervise(self, data_dir: Path) -> None:
+        supervisor = Supervisor(data_dir, self._on_recorder)
+        try:
+            await supervisor.start()
+        except OSError as error:
+            raise ConfigError(f"The recorder cannot be started: {error.strerror}.") from error
+        self._undo.push_async_callback(supervisor.stop, _WORKER_PATIENCE)
+
+    def _on_recorder(self, state: str) -> None:
+        self._recorder_state = state
+
+
+def make_app(
+    registry: Registry, config: NodeConfig, api: Api, archive: Sequence[web.RouteDef]
+) -> web.Application:
+    """All of the node's HTTP."""
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
+    app.on_response_prepare.append(allow_cross_origin)
+    app.add_routes(Whip(registry, config.keys).routes())
+    app.add_routes(Whep(registry, config.keys).routes())
+    app.add_routes(api.routes())
+    app.add_routes(archive)
+    app.add_routes(Pages().routes())
+    return app
+
+
+def _archive(data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+    try:
+        return archive_routes(data_dir, api.authorize_archive)
+    except RecorderError as error:
+        raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
+
+
+def prepare_data_dir(path: Path) -> Path:
+    """Make the folder if need be; its absolute path. Raises ConfigError if it is not writable."""
+    path = path.absolute()
+    try:
+        (path / "lessons").mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
+        ) from error
+    return path
+
+
+def own_addresses(*, loopback: bool) -> tuple[str, ...]:
+    """This machine's IPv4 addresses; with `loopback` 127.0.0.1 too, last."""
+    found = [
+        str(ip.ip)
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+        if isinstance(ip.ip, str) and not ipaddress.ip_address(ip.ip).is_loopback
+    ]
+    if loopback or not found:
+        found.append("127.0.0.1")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,26 @@
+"""WHIP (RFC 9725): the way in for a teacher."""
+
+from sfu.negotiation import Offer
+from signaling.auth import Permissions
+from signaling.endpoint import Endpoint
+from signaling.events import Role
+from signaling.session import Session
+
+
+class Whip(Endpoint):
+    """`/{lesson}/whip`: whoever may publish teaches, and the lesson opens."""
+
+    name = "whip"
+    role = Role.TEACHER
+
+    def authorize(self, who: Permissions, lesson: str) -> None:
+        """A teacher's token is needed."""
+        who.require_publish(lesson)
+
+    def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
+        """Open the lesson if need be, and seat its teacher."""
+        classroom = self._registry.open(lesson)
+        try:
+            return classroom.teach(who.identity, offer)
+        finally:
+            self._registry.drop_if_unused(classroom)
