@@ -58,6 +58,7 @@ def opus_duration(packet: bytes) -> int:
 
 def silence(samples: int) -> list[tuple[bytes, int]]:
     """Opus packets, each with its length, that are silent for `samples` less at most 119."""
+    samples = max(samples, 0)
     packets = [(_SILENCE[960], 960)] * (samples // 960)
     rest = samples % 960
     for length in (480, 240, 120):

@@ -6,12 +6,14 @@ whole boxes, and every sample's length is known. `frag_discont` makes the first 
 its own time instead of 0. One track per file: with two, FFmpeg would interleave and hold back.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
@@ -49,7 +51,7 @@ class Fragmenter:
         self._sink = _Sink()
         self._start: int | None = None
         self._end = 0
-        with template(codec, keyframe) as source:
+        with _media_errors(), template(codec, keyframe) as source:
             self._container = _open_fragmented(self._sink, audio=codec == "opus")
             self._stream = self._container.add_stream_from_template(source.streams[0], opaque=True)
             self._stream.time_base = self._time_base
@@ -66,10 +68,8 @@ class Fragmenter:
         packet.pts = packet.dts = start
         packet.duration = duration
         packet.is_keyframe = keyframe
-        try:
+        with _media_errors():
             self._container.mux_one(packet)
-        except av.FFmpegError as error:
-            raise MediaError(f"a sample cannot be muxed: {error}") from error
         fragment = self._fragment(start)
         if self._start is None or fragment:
             self._start = start
@@ -78,7 +78,8 @@ class Fragmenter:
 
     def close(self) -> Fragment | None:
         """The last fragment, if a sample waits."""
-        self._container.close()
+        with _media_errors():
+            self._container.close()
         return self._fragment(self._end)
 
     def _fragment(self, end: int) -> Fragment | None:
@@ -89,14 +90,17 @@ class Fragmenter:
 class WebmWriter:
     """Writes a WebM with cues (RFC 9559, 5.1.5), so that a browser can seek in it at once.
 
-    The cues are written on `close`, into room kept before the media. Raises OSError, MediaError.
+    The cues are written on `close`, into room kept before the media. Raises OSError, MediaError;
+    after either it can only be closed, and its file is worth nothing.
     """
 
     def __init__(self, path: Path, codec: str, keyframe: bytes, *, audio: bool) -> None:
-        options = {"reserve_index_space": str(_CUES_BYTES), "fflags": "+bitexact"}
-        self._container = av.open(str(path), "w", format="webm", options=options)
-        self._video = self._add(codec, keyframe)
-        self._audio = self._add("opus", b"") if audio else None
+        with _media_errors(), template(codec, keyframe) as picture, template("opus", b"") as sound:
+            self._file = path.open("w+b")
+            options = {"reserve_index_space": str(_CUES_BYTES), "fflags": "+bitexact"}
+            self._container = av.open(self._file, "w", format="webm", options=options)
+            self._video = self._add(picture)
+            self._audio = self._add(sound) if audio else None
 
     def mux_video(self, data: bytes, time_us: int, keyframe: bool) -> None:
         """Add a video frame; it lasts until the next."""
@@ -110,15 +114,15 @@ class WebmWriter:
     def close(self) -> None:
         """Write what waits, and the cues."""
         try:
-            self._container.close()
-        except av.FFmpegError as error:
-            raise _as_oserror(error) from error
+            with _media_errors():
+                self._container.close()
+        finally:
+            self._file.close()
 
-    def _add(self, codec: str, keyframe: bytes) -> Stream:
-        with template(codec, keyframe) as source:
-            stream = self._container.add_stream_from_template(source.streams[0], opaque=True)
-            stream.time_base = _MILLISECOND
-            return stream
+    def _add(self, source: InputContainer) -> Stream:
+        stream = self._container.add_stream_from_template(source.streams[0], opaque=True)
+        stream.time_base = _MILLISECOND
+        return stream
 
     def _mux(
         self, stream: Stream, data: bytes, time_us: int, duration_us: int, keyframe: bool
@@ -129,10 +133,8 @@ class WebmWriter:
         packet.pts = packet.dts = time_us // 1_000
         packet.duration = duration_us // 1_000
         packet.is_keyframe = keyframe
-        try:
+        with _media_errors():
             self._container.mux_one(packet)
-        except av.FFmpegError as error:
-            raise _as_oserror(error) from error
 
 
 class _Sink:
@@ -170,8 +172,10 @@ def _size(stream: Stream) -> tuple[int, int]:
     return (stream.width, stream.height) if isinstance(stream, VideoStream) else (0, 0)
 
 
-def _as_oserror(error: av.FFmpegError) -> Exception:
-    """FFmpeg's errors that are the disk's stay OSErrors; the rest is about the media."""
-    if isinstance(error, OSError) and error.errno and 0 < error.errno < 200:
-        return OSError(error.errno, error.strerror or str(error))
-    return MediaError(f"a frame cannot be muxed: {error}")
+@contextmanager
+def _media_errors() -> Iterator[None]:
+    """FFmpeg's complaints are about the media; what a file object raises passes as it is."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise MediaError(f"it cannot be muxed: {error}") from error

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _FIRST_WAIT = 0.2
@@ -23,8 +23,14 @@ class Supervisor:
     `on_state` hears "ok", "failing: <reason>" and, once stopped, "off".
     """
 
-    def __init__(self, data_dir: Path, on_state: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        on_state: Callable[[str], None] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "recorder.worker"),
+    ) -> None:
         self._data_dir = data_dir
+        self._command = command
         self._on_state = on_state or (lambda state: None)
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -84,9 +90,7 @@ class Supervisor:
 
     async def _spawn(self) -> Process:
         arguments = ["--data-dir", str(self._data_dir), "--parent", str(os.getpid())]
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "recorder.worker", *arguments, stdout=PIPE
-        )
+        return await asyncio.create_subprocess_exec(*self._command, *arguments, stdout=PIPE)
 
 
 async def _end(process: Process, timeout: float) -> None:  # noqa: ASYNC109
