@@ -4,10 +4,16 @@ import { choose, fill, isKey, type Key, tables } from '../src/lib/i18n'
 import { zh } from '../src/lib/zh'
 
 const keys = Object.keys(en) as Key[]
-const raw = { query: '?raw', import: 'default', eager: true } as const
-const pages = Object.values(import.meta.glob<string>('../*.html', raw))
+// Vite reads these options from the source, so they are written out twice.
+const pages = Object.values(
+  import.meta.glob<string>('../*.html', { query: '?raw', import: 'default', eager: true }),
+)
 const sources = Object.values(
-  import.meta.glob<string>(['../src/**/*.ts', '!../src/lib/{en,zh}.ts'], raw),
+  import.meta.glob<string>(['../src/**/*.ts', '!../src/lib/{en,zh}.ts'], {
+    query: '?raw',
+    import: 'default',
+    eager: true,
+  }),
 )
 
 describe('the tables', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { askedCodec, isRefused, markSlides, offerOrder } from '../src/lib/sdp'
+import { askedCodec, isRefused, markSlides, offerOrder, startAt } from '../src/lib/sdp'
 
 const sdp = [
   'v=0',
@@ -48,6 +48,28 @@ describe('markSlides', () => {
   })
   it('leaves an SDP without that mid alone', () => {
     expect(markSlides(sdp, '7')).toBe(sdp)
+  })
+})
+
+describe('startAt', () => {
+  const answer = [
+    'v=0',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+    'a=rtpmap:111 opus/48000/2',
+    'm=video 9 UDP/TLS/RTP/SAVPF 108 109',
+    'a=rtpmap:108 H264/90000',
+    'a=fmtp:108 packetization-mode=1',
+    'a=fmtp:109 apt=108',
+    'm=video 9 UDP/TLS/RTP/SAVPF 96',
+    'a=rtpmap:96 VP8/90000',
+    '',
+  ].join('\r\n')
+  it('tells the sender of each video section, with or without a format line', () => {
+    const lines = startAt(answer, 800).split('\r\n')
+    expect(lines).toContain('a=fmtp:108 packetization-mode=1;x-google-start-bitrate=800')
+    expect(lines).toContain('a=fmtp:96 x-google-start-bitrate=800')
+    expect(lines).toContain('a=fmtp:109 apt=108')
+    expect(lines).toHaveLength(answer.split('\r\n').length + 1)
   })
 })
 

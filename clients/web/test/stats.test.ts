@@ -30,6 +30,14 @@ describe('samples', () => {
     const up = { at: 10, bytes: 150, packets: 15, lost: 2, rttMs: 250, limited: true }
     expect(uplinkSample(reports)).toEqual(up)
   })
+  it('blames the line for a small picture only when the line is narrow', () => {
+    const pair = (bps: number) => ({
+      ...{ type: 'candidate-pair', timestamp: 10, nominated: true },
+      availableOutgoingBitrate: bps,
+    })
+    expect(uplinkSample([...reports.slice(0, 2), pair(400_000)]).limited).toBe(true)
+    expect(uplinkSample([...reports.slice(0, 2), pair(5_000_000)]).limited).toBe(false)
+  })
   it('counts a lost packet as one that was sent', () => {
     const heard = downlinkSample(reports.filter((report) => report.type !== 'remote-inbound-rtp'))
     expect(heard).toEqual({ at: 10, bytes: 70, packets: 10, lost: 1, rttMs: 40, limited: false })

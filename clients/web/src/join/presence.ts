@@ -5,15 +5,18 @@
  */
 const MUTED_MS = 5_000
 const QUIET_MS = 3_000
+/** The last frames are still on their way when the teacher's word arrives. */
+const LATE_MS = 2_000
 
 export class SlidesPresence {
   #shown = false
   #lastFrame = Number.NEGATIVE_INFINITY
   #mutedSince: number | undefined
+  #ignoreUntil = Number.NEGATIVE_INFINITY
 
   handleFrame(now: number): void {
     this.#lastFrame = now
-    this.#shown = true
+    if (now >= this.#ignoreUntil) this.#shown = true
   }
 
   handleMuted(now: number): void {
@@ -29,9 +32,18 @@ export class SlidesPresence {
     if (now - this.#lastFrame > QUIET_MS) this.#shown = false
   }
 
-  /** The teacher stopped sharing, or the call is a new one: the next frame shows them again. */
-  handleStopped(): void {
+  /** A new call: the next frame shows them again. */
+  handleNewTrack(): void {
     this.#shown = false
+    this.#mutedSince = undefined
+    this.#ignoreUntil = Number.NEGATIVE_INFINITY
+  }
+
+  /** The teacher's word. */
+  handleShared(shared: boolean, now: number): void {
+    if (!shared && this.#shown) this.#ignoreUntil = now + LATE_MS
+    if (shared) this.#ignoreUntil = Number.NEGATIVE_INFINITY
+    else this.#shown = false
   }
 
   visible(now: number): boolean {

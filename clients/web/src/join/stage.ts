@@ -31,8 +31,7 @@ export class Stage {
 
   attach({ camera, slides }: Incoming): void {
     const round = ++this.#round
-    this.#presence.handleStopped()
-    this.#presence.handleUnmuted()
+    this.#presence.handleNewTrack()
     slides.addEventListener('mute', () => this.#presence.handleMuted(performance.now()))
     slides.addEventListener('unmute', () => this.#presence.handleUnmuted())
     put(this.#camera, camera)
@@ -43,7 +42,7 @@ export class Stage {
 
   handleSwitches({ camera, slides }: Switches): void {
     this.#cameraOn = camera
-    if (!slides) this.#presence.handleStopped()
+    this.#presence.handleShared(slides, performance.now())
     this.#draw()
   }
 

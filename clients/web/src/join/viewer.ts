@@ -3,7 +3,7 @@ import { judgeSchool } from '../lib/judge'
 import { Link, type LinkState } from '../lib/link'
 import { isRefused } from '../lib/sdp'
 import { NoWebrtc } from '../lib/sentences'
-import { CHANNEL, parseSignal, type Switches } from '../lib/signals'
+import { NODE_CHANNEL, parseSignal, type Switches, TEACHER_CHANNEL } from '../lib/signals'
 import { type Call, dial, endpoint } from '../lib/whip'
 
 export interface Incoming {
@@ -58,7 +58,7 @@ export class Viewer {
       peer.addTransceiver('video', { direction: 'recvonly' }),
       peer.addTransceiver('video', { direction: 'recvonly' }),
     ]
-    this.#listen(peer.createDataChannel(CHANNEL))
+    for (const label of [NODE_CHANNEL, TEACHER_CHANNEL]) this.#listen(peer.createDataChannel(label))
     const call = await dial(peer, endpoint(lesson, 'whep', key), signal)
     if (isRefused(call.answer, camera.mid ?? '')) onNoCodec()
     onTracks({

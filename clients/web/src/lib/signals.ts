@@ -1,6 +1,9 @@
-/** What is said on the data channel `tongbu`. Pure. */
+/** What is said on the data channels. Pure. */
 
-export const CHANNEL = 'tongbu'
+/** The node speaks here: `{"type":"ended"}`. */
+export const NODE_CHANNEL = 'tongbu'
+/** The teacher's page speaks here, the node passes it on to every school. */
+export const TEACHER_CHANNEL = 'switches'
 
 /** The teacher's switches: what a school should show in place of a black or a frozen picture. */
 export interface Switches {

@@ -33,9 +33,13 @@ interface Report {
   packetsLost?: number
   roundTripTime?: number
   currentRoundTripTime?: number
+  availableOutgoingBitrate?: number
   nominated?: boolean
   qualityLimitationReason?: string
 }
+
+/** Below this a camera at 720p and slides do not both fit. */
+const NARROW_BPS = 1_000_000
 
 /** What this browser sends: loss and round trips as the node reports them (RFC 3550 receiver reports). */
 export function uplinkSample(reports: Iterable<unknown>): Sample {
@@ -48,7 +52,7 @@ export function uplinkSample(reports: Iterable<unknown>): Sample {
     packets: sum(sent, 'packetsSent'),
     lost: sum(heard, 'packetsLost'),
     rttMs: roundTrip(all),
-    limited: sent.some((report) => report.qualityLimitationReason === 'bandwidth'),
+    limited: sent.some((report) => report.qualityLimitationReason === 'bandwidth') && isNarrow(all),
   }
 }
 
@@ -110,6 +114,12 @@ function sum(
   field: 'bytesSent' | 'bytesReceived' | 'packetsSent' | 'packetsReceived' | 'packetsLost',
 ): number {
   return reports.reduce((total, report) => total + (report[field] ?? 0), 0)
+}
+
+/** At the start an encoder climbs step by step on any line: only a low estimate makes it the line's fault. */
+function isNarrow(reports: readonly Report[]): boolean {
+  const pair = reports.find((report) => report.type === 'candidate-pair' && report.nominated)
+  return (pair?.availableOutgoingBitrate ?? 0) < NARROW_BPS
 }
 
 function latest(reports: readonly Report[]): number {

@@ -7,6 +7,14 @@ export interface Endpoint {
   token: string
 }
 
+/** What is changed in the descriptions on their way: the offer that is sent, the answer that is set. */
+export interface Dress {
+  offer(sdp: string): string
+  answer(sdp: string): string
+}
+
+const same = (sdp: string) => sdp
+
 /** One connection and the resource the node made for it. */
 export interface Call {
   peer: RTCPeerConnection
@@ -18,21 +26,22 @@ export interface Call {
 /**
  * Offers and sets the answer. The node is ICE-lite, all its candidates are in the answer, and it
  * learns ours from our checks: so nothing is gathered first and nothing is trickled.
- * `dress` changes the offer that is sent, not the one that is set. Closes the peer if it fails.
+ * Closes the peer if it fails.
  */
 export async function dial(
   peer: RTCPeerConnection,
   { url, token }: Endpoint,
   signal: AbortSignal,
-  dress: (sdp: string) => string = (sdp) => sdp,
+  dress: Partial<Dress> = {},
 ): Promise<Call> {
   try {
     await peer.setLocalDescription()
-    const sdp = dress(peer.localDescription?.sdp ?? '')
+    const { offer = same, answer: read = same } = dress
+    const sdp = offer(peer.localDescription?.sdp ?? '')
     const response = await ask(url, { sdp, token, signal })
     const answer = await response.text()
     const resource = new URL(response.headers.get('Location') ?? url, response.url || location.href)
-    await peer.setRemoteDescription({ type: 'answer', sdp: answer })
+    await peer.setRemoteDescription({ type: 'answer', sdp: read(answer) })
     return { peer, resource: resource.href, answer }
   } catch (error) {
     peer.close()

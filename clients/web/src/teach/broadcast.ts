@@ -5,9 +5,9 @@
 import { endLesson, type Source } from '../lib/api'
 import { judgeTeacher } from '../lib/judge'
 import { Link, type LinkState } from '../lib/link'
-import { type CodecName, isRefused, markSlides, offerOrder } from '../lib/sdp'
+import { type CodecName, isRefused, markSlides, offerOrder, startAt } from '../lib/sdp'
 import { NoCodec, NoWebrtc } from '../lib/sentences'
-import { CHANNEL, type Signal, type Switches } from '../lib/signals'
+import { type Signal, type Switches, TEACHER_CHANNEL } from '../lib/signals'
 import { type Call, dial, endpoint, hangUp } from '../lib/whip'
 
 export interface BroadcastOptions {
@@ -24,6 +24,8 @@ export interface BroadcastOptions {
 const CAMERA_BPS = 1_800_000
 const SLIDES_BPS = 2_500_000
 const VOICE_BPS = 40_000
+/** A rural uplink of half a megabit is corrected within its first second. */
+const START_KBPS = 800
 /** Schools that come late learn the switches within this time. */
 const REPEAT_MS = 10_000
 
@@ -92,10 +94,10 @@ export class Broadcast {
     try {
       const sections = this.#sections(peer, lesson)
       for (const section of [sections.camera, sections.slides]) preferCodec(section, codec)
-      const mid = () => sections.slides.mid ?? ''
-      const call = await dial(peer, endpoint(lesson, 'whip', token), signal, (sdp) =>
-        markSlides(sdp, mid()),
-      )
+      const call = await dial(peer, endpoint(lesson, 'whip', token), signal, {
+        offer: (sdp) => markSlides(sdp, sections.slides.mid ?? ''),
+        answer: (sdp) => startAt(sdp, START_KBPS),
+      })
       if (isRefused(call.answer, sections.camera.mid ?? '')) throw new NoCodec(codec ?? 'H264')
       return call
     } catch (error) {
@@ -124,7 +126,7 @@ export class Broadcast {
       camera: section('camera', 'video', { maxBitrate: CAMERA_BPS, maxFramerate: 30 }),
       slides: section('slides', 'video', { maxBitrate: SLIDES_BPS }),
     }
-    this.#channel = peer.createDataChannel(CHANNEL)
+    this.#channel = peer.createDataChannel(TEACHER_CHANNEL)
     this.#channel.addEventListener('open', () => this.#tell())
     return sections
   }
