@@ -110,7 +110,7 @@ fn cut(codec: Codec, keyframe: bool, index: u32, mtu: usize) -> (Vec<u8>, Vec<Ve
             let data = obus
                 .iter()
                 .filter(|obu| obu[0] >> 3 != 2)
-                .flat_map(sized)
+                .flat_map(|obu| sized(obu))
                 .collect();
             (data, av1(&obus, keyframe, index, mtu))
         }
@@ -181,7 +181,7 @@ fn aggregate(units: &[&[u8]]) -> Option<Vec<u8>> {
             Some(
                 [
                     vec![0x78],
-                    units.iter().flat_map(sized).collect(),
+                    units.iter().flat_map(|obu| sized(obu)).collect(),
                 ]
                 .concat(),
             )

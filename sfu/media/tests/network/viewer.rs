@@ -1,0 +1,233 @@
+//! A client that watches: it asks again for what it misses, and remembers what it got.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use tongbu_media::clock::{MILLISECOND, Micros};
+use tongbu_media::codec::Codec;
+use tongbu_media::crypto::{Profile, RTCP_OVERHEAD};
+use tongbu_media::ids::{DowntrackId, UptrackId};
+use tongbu_media::packet::extension::{ExtensionMap, Kind};
+use tongbu_media::packet::rtcp::{self, ReportBlock, Rtcp, SenderInfo};
+use tongbu_media::packet::rtp::RtpPacket;
+use tongbu_media::shard::Command;
+use tongbu_media::track::RtpSinkConfig;
+
+use super::{Client, Link, Network, publisher};
+
+const PAYLOAD_TYPE: u8 = 120;
+const RTX_PAYLOAD_TYPE: u8 = 121;
+const MID_ID: u8 = 9;
+/// A lost packet is asked for this often.
+const NACK_INTERVAL: Micros = 40 * MILLISECOND;
+
+/// A packet as it reached the viewer.
+#[derive(Clone, Debug)]
+pub struct Got {
+    pub at: Micros,
+    pub timestamp: u32,
+    pub marker: bool,
+    pub number: u32,
+    pub keyframe: bool,
+    pub size: usize,
+}
+
+pub struct Viewer {
+    pub client: Client,
+    pub track: DowntrackId,
+    /// By outgoing sequence number, unwrapped.
+    pub got: BTreeMap<u64, Got>,
+    pub repaired: usize,
+    pub replays: usize,
+    pub mids: usize,
+    pub reports: Vec<SenderInfo>,
+    shard: usize,
+    ssrc: u32,
+    rtx_ssrc: u32,
+    asked: BTreeMap<u64, Micros>,
+}
+
+impl Viewer {
+    pub fn new(network: &mut Network, link: Link, source: UptrackId) -> Self {
+        Self::with(network, 0, link, source, true, Profile::AeadAes128Gcm)
+    }
+
+    pub fn with(
+        network: &mut Network,
+        shard: usize,
+        link: Link,
+        source: UptrackId,
+        rtx: bool,
+        profile: Profile,
+    ) -> Self {
+        let client = network.client(shard, link, profile);
+        let track = DowntrackId(network.ids.next(shard));
+        let (ssrc, rtx_ssrc) = (track.0, track.0 ^ 0xffff_0000);
+        let config = RtpSinkConfig {
+            mid: "video".into(),
+            codec: Codec::Vp8,
+            payload_type: PAYLOAD_TYPE,
+            rtx: rtx.then_some((RTX_PAYLOAD_TYPE, rtx_ssrc)),
+            clock_rate: 90_000,
+            ssrc,
+            cname: "lesson".into(),
+            extensions: ExtensionMap::from_pairs(&[(MID_ID, Kind::Mid.uri())]),
+            start: (32_700, 4_000_000_000),
+        };
+        network.command(
+            shard,
+            Command::AddDowntrack(client.peer, track, Box::new(config)),
+        );
+        network.command(shard, Command::SetSource(track, Some(source)));
+        Self {
+            client,
+            track,
+            got: BTreeMap::new(),
+            repaired: 0,
+            replays: 0,
+            mids: 0,
+            reports: Vec::new(),
+            shard,
+            ssrc,
+            rtx_ssrc,
+            asked: BTreeMap::new(),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.client.address
+    }
+
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// Payload numbers in order of the sequence numbers.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.got.values().map(|g| g.number).collect()
+    }
+
+    /// Sequence numbers between the first and the last that never came.
+    pub fn holes(&self) -> usize {
+        let first = self.got.keys().next();
+        let last = self.got.keys().last();
+        first
+            .zip(last)
+            .map_or(0, |(f, l)| (l - f + 1) as usize - self.got.len())
+    }
+
+    /// A datagram from the server.
+    pub fn handle(&mut self, now: Micros, mut datagram: Vec<u8>) {
+        if datagram[0] < 4 {
+            return; // the answer to a check
+        }
+        if (192..=223).contains(&datagram[1]) {
+            return self.handle_rtcp(&mut datagram);
+        }
+        let Ok((len, _)) = self.client.srtp.inbound.open_rtp(&mut datagram) else {
+            self.replays += 1;
+            return;
+        };
+        let rtp = RtpPacket::parse(&datagram[..len]).expect("the server writes well");
+        self.mids += usize::from(rtp.extension.is_some());
+        if rtp.ssrc == self.rtx_ssrc {
+            let (sequence, payload) = rtp.payload.split_first_chunk().expect("two bytes");
+            self.repaired += 1;
+            self.keep(
+                now,
+                u16::from_be_bytes(*sequence),
+                &RtpPacket { payload, ..rtp },
+            );
+        } else {
+            assert_eq!((rtp.ssrc, rtp.payload_type), (self.ssrc, PAYLOAD_TYPE));
+            self.keep(now, rtp.sequence, &rtp);
+        }
+    }
+
+    /// Ask again for what is missing.
+    pub fn poll(&mut self, network: &mut Network) {
+        let (Some(&first), Some(&last)) = (self.got.keys().next(), self.got.keys().last()) else {
+            return;
+        };
+        let now = network.now;
+        let missing: BTreeSet<u64> = (first.max(last.saturating_sub(200))..last)
+            .filter(|s| !self.got.contains_key(s))
+            .filter(|s| self.asked.get(s).is_none_or(|at| now >= at + NACK_INTERVAL))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        self.asked.extend(missing.iter().map(|s| (*s, now)));
+        let lost: Vec<u16> = missing.iter().map(|s| *s as u16).collect();
+        self.ask(network, &lost);
+    }
+
+    /// A NACK for these sequence numbers.
+    pub fn ask(&mut self, network: &mut Network, lost: &[u16]) {
+        let mut compound = Vec::new();
+        rtcp::nack(&mut compound, 1, self.ssrc, lost);
+        self.send_rtcp(network, compound);
+    }
+
+    /// A keyframe request.
+    pub fn ask_for_keyframe(&mut self, network: &mut Network) {
+        let mut compound = Vec::new();
+        rtcp::pli(&mut compound, 1, self.ssrc);
+        self.send_rtcp(network, compound);
+    }
+
+    /// A receiver report: enough for the server to know that the SSRC is matched.
+    pub fn report(&mut self, network: &mut Network) {
+        let block = ReportBlock {
+            ssrc: self.ssrc,
+            fraction_lost: 0,
+            cumulative_lost: 0,
+            highest_sequence: 0,
+            jitter: 0,
+            lsr: 0,
+            dlsr: 0,
+        };
+        let mut compound = Vec::new();
+        rtcp::receiver_report(&mut compound, 1, &[block]);
+        self.send_rtcp(network, compound);
+    }
+
+    fn send_rtcp(&mut self, network: &mut Network, mut compound: Vec<u8>) {
+        let len = compound.len();
+        compound.resize(len + RTCP_OVERHEAD, 0);
+        let sealed = self.client.srtp.outbound.seal_rtcp(&mut compound, len);
+        compound.truncate(sealed.expect("room for the tag"));
+        network.send(self.client.address, compound);
+    }
+
+    fn handle_rtcp(&mut self, datagram: &mut [u8]) {
+        let Ok(len) = self.client.srtp.inbound.open_rtcp(datagram) else {
+            return; // a replay by the network
+        };
+        for packet in rtcp::packets(&datagram[..len]) {
+            if let Rtcp::SenderReport(report) = packet.expect("the server writes well") {
+                self.reports.push(report.info);
+            }
+        }
+    }
+
+    fn keep(&mut self, now: Micros, sequence: u16, rtp: &RtpPacket<'_>) {
+        let highest = self
+            .got
+            .keys()
+            .last()
+            .copied()
+            .unwrap_or(u64::from(sequence));
+        let unwrapped = tongbu_media::track::nearest(highest, sequence);
+        let (number, keyframe) = publisher::number(rtp.payload);
+        let got = Got {
+            at: now,
+            timestamp: rtp.timestamp,
+            marker: rtp.marker,
+            number,
+            keyframe,
+            size: rtp.payload.len(),
+        };
+        self.got.entry(unwrapped).or_insert(got);
+    }
+}
