@@ -49,12 +49,23 @@
 //! writer: packets of one track may be out of order (retransmissions come late), and arrivals of
 //! different tracks may be by some milliseconds.
 //!
+//! # Order
+//!
+//! A reader puts the packets of a track in order by their sequence numbers and drops doubles. It
+//! waits for a missing one until 1 s of the journal's time (the arrivals of any records) has
+//! passed or 1,024 packets of the track are held; so it does for the packet that begins the first
+//! keyframe, and for the event that tells the codec. Everything else passes at once. At the end
+//! record nothing is waited for.
+//!
 //! # Damage
 //!
 //! The last record may be torn when the writer was killed or the disk was full. A reader waits for
 //! the rest of it until a later segment exists or the writer is known to be gone. Where a record
 //! does not check out, a reader looks byte by byte for the next one that does (of a known type,
 //! with a length that this type can have, and with a good CRC) and counts one error.
+//!
+//! A writer that could not write cuts the segment back and writes the same bytes again later. Where
+//! it cannot even cut, it writes those records again in the next segment: then some stand twice.
 
 mod format;
 mod queue;

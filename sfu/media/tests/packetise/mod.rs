@@ -178,13 +178,7 @@ fn aggregate(units: &[&[u8]]) -> Option<Vec<u8>> {
         [unit] => Some(unit.to_vec()),
         _ => {
             let sized = |unit: &&[u8]| [&(unit.len() as u16).to_be_bytes()[..], unit].concat();
-            Some(
-                [
-                    vec![0x78],
-                    units.iter().flat_map(|obu| sized(obu)).collect(),
-                ]
-                .concat(),
-            )
+            Some([vec![0x78], units.iter().flat_map(sized).collect()].concat())
         }
     }
 }
