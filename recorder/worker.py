@@ -100,10 +100,11 @@ class Worker:
             return False
         try:
             busy = job.work(now)
-            job.trouble, job.waits = "", 0
         except Exception as error:  # one bad lesson must not stop the others
             self._excuse(job, error, now)
             return False
+        if not busy or job.finished:  # caught up: what was in the way is not any more
+            job.trouble, job.waits = "", 0
         if job.finished:
             self._done.add(job.folder.name)
             del self._jobs[job.folder.name]
@@ -116,11 +117,12 @@ class Worker:
             self.catalogue.remove(job.folder.name)
             del self._jobs[job.folder.name]
         elif _is_machines(error):
+            if not job.trouble:
+                _log.warning("%s: %s; trying again until it works", job.folder.name, error)
             job.trouble = _trouble(error)
             job.not_before = now + _PATIENCE[min(job.waits, len(_PATIENCE) - 1)]
             job.waits += 1
             job.forget()
-            _log.warning("%s: %s; trying again", job.folder.name, error)
         else:
             job.failures += 1
             job.not_before = now + 1.0
