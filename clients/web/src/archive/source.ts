@@ -58,7 +58,12 @@ function throughMse(
   { at, onFatal }: LoadOptions,
 ): Loaded {
   // 90 s behind the playhead stay in memory: enough to say "once more", little enough for a phone.
-  const config: Partial<HlsConfig> = { backBufferLength: 90, startPosition: at ?? -1 }
+  // A segment is a group of pictures, up to 6 s: one and a half from the end is live and does not stall.
+  const config: Partial<HlsConfig> = {
+    backBufferLength: 90,
+    liveSyncDurationCount: 1.5,
+    startPosition: at ?? -1,
+  }
   const hls = new Hls(config)
   const heal = healer(hls, Hls, onFatal)
   hls.on(Hls.Events.ERROR, heal)
