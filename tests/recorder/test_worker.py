@@ -220,7 +220,7 @@ def test_a_full_disk_is_waited_out_and_damages_nothing(school: School, monkeypat
     assert closed
 
     room[0] = 10**9
-    school.wait(worker, 20)
+    school.wait(worker, 60)
     assert school.states == ["ok", "failing: disk full", "ok"]
     assert school.state(folder) == "complete"
     assert verify(folder) == []
