@@ -84,11 +84,8 @@ def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransp
     lines = list(_session(offer, accepted, local))
     for section, decision in zip(offer.sections, decisions, strict=True):
         lines += _section(section, decision)
-        if isinstance(decision, Rejected):
-            continue
-        lines += _transport(offer, local)
-        if section is accepted[0]:  # candidates belong to the bundle's first section only
-            lines += _candidates(local)
+        if not isinstance(decision, Rejected):
+            lines += _transport(offer, local)
     return _text(lines)
 
 
@@ -208,6 +205,8 @@ def _transport(offer: Offer, local: LocalTransport) -> Iterator[str]:
     yield from _credentials(local)
     yield f"a=fingerprint:{local.fingerprint.algorithm} {local.fingerprint.value}"
     yield f"a=setup:{'passive' if offer.our_role == 'server' else 'active'}"
+    # The bundle's first section would do (RFC 9143, 7.1.3), but aiortc reads those of its last.
+    yield from _candidates(local)
 
 
 def _credentials(local: LocalTransport) -> Iterator[str]:

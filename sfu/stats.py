@@ -2,13 +2,14 @@
 
 `Engine.stats()` returns, from the native side, one list of flat dicts per kind of thing::
 
-    {"shards": [{"packets_in": 1, ...}],                    counters of one shard
-     "uptracks": [{"uptrack": 3, "packets": 1, ...}],       one published track each
-     "downtracks": [{"downtrack": 4, "packets": 1, ...}],   one viewer's track each
-     "journals": [{"journal": 1, "bytes": 1, ...}]}         one journal each
+    {"shards": [{"datagrams_in": 1, ...}],                      each shard
+     "uptracks": [{"id": 3, "peer": 1, "idle_ms": 20, ...}],    each published track
+     "downtracks": [{"id": 4, "peer": 2, "packets": 1, ...}],   each viewer's track
+     "journals": [{"id": 1, "bytes": 1, ...}]}                  each open journal
 
-Which counters there are is the native plane's business: this view keeps what it finds, so that a
-new counter needs no change here, and a missing one reads as 0.
+`idle_ms` is the time since the track's last packet. Which counters there are is the native plane's
+business: this view keeps what it finds, so that a new counter needs no change here, and a missing
+one reads as 0.
 """
 
 from collections.abc import Mapping

@@ -189,7 +189,7 @@ class Classroom:
         idle = [
             float(row["idle_ms"])
             for row in self._engine.stats().uptracks
-            if row.get("uptrack") in own and "idle_ms" in row
+            if row.get("id") in own and "idle_ms" in row
         ]
         return bool(idle) and min(idle) >= SILENT_AFTER * 1000
 

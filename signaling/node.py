@@ -33,7 +33,7 @@ from signaling.whip import Whip
 
 logger = logging.getLogger(__name__)
 
-_WORKER_PATIENCE = 1.5
+_WORKER_PATIENCE = 2.0
 """Seconds the recorder's worker has for the archives of lessons that a shutdown ended."""
 _HTTP_PATIENCE = 0.1
 """Seconds a running request has at shutdown: a replay's download is simply begun again."""
@@ -45,7 +45,7 @@ class Node:
     def __init__(self, config: NodeConfig, *, dev: bool) -> None:
         self._config = config
         self._dev = dev
-        self._recorder_state = "ok" if config.recorder.enabled else "off"
+        self._recorder_state = "starting" if config.recorder.enabled else "off"
         self._undo = contextlib.AsyncExitStack()
         self.url = ""
         """Where the node listens, as this machine reaches it."""

@@ -102,7 +102,7 @@ async def test_a_second_teacher_is_409(house: House) -> None:
 async def test_a_silent_teacher_is_replaced_by_itself(house: House) -> None:
     first = await house.teach()
     own = list(house.native.uptracks)
-    house.native.uptrack_stats = [{"uptrack": n, "idle_ms": SILENT_AFTER * 1000} for n in own]
+    house.native.uptrack_stats = [{"id": n, "idle_ms": SILENT_AFTER * 1000} for n in own]
     second = await house.teach()
     assert first.id not in house.native.peers
     assert second.id in house.native.peers
@@ -113,7 +113,7 @@ async def test_a_silent_teacher_is_replaced_by_itself(house: House) -> None:
 
 async def test_a_teacher_who_sends_is_not_replaced(house: House) -> None:
     await house.teach()
-    house.native.uptrack_stats = [{"uptrack": house.uptrack("1"), "idle_ms": 20}]
+    house.native.uptrack_stats = [{"id": house.uptrack("1"), "idle_ms": 20}]
     response = await house.post("/math/whip", offer("chromium_publish"), token("teacher"))
     assert response.status == 409
 

@@ -1,0 +1,210 @@
+"""A whole node: native media plane, real sockets, aiortc as the browser."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+
+from signaling.config import NodeConfig, load
+from signaling.errors import ConfigError
+from signaling.node import Node, own_addresses, prepare_data_dir
+from tests.signaling.conftest import token
+
+
+def configured(tmp_path: Path, **changes: object) -> NodeConfig:
+    config = load(None, dev=True)
+    rtc = config.rtc.model_copy(update={"udp_port": 0, "consent_timeout": 2.0})
+    values = {"port": 0, "data_dir": tmp_path / "data", "rtc": rtc, **changes}
+    return config.model_copy(update=values)
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    node = await Node.start(configured(tmp_path), dev=True)
+    yield node
+    await node.stop()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[ClientSession]:
+    async with ClientSession() as session:
+        yield session
+
+
+@dataclass
+class Client:
+    """An aiortc peer with a WHIP or WHEP session."""
+
+    pc: RTCPeerConnection
+    location: str
+    answer: str
+
+
+def connection() -> RTCPeerConnection:
+    policy = RTCBundlePolicy.MAX_BUNDLE
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=policy))
+
+
+async def negotiate(pc: RTCPeerConnection, http: ClientSession, url: str, bearer: str) -> Client:
+    await pc.setLocalDescription(await pc.createOffer())
+    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/sdp"}
+    async with http.post(url, data=pc.localDescription.sdp, headers=headers) as response:
+        answer = await response.text()
+        assert response.status == 201, answer
+        location = response.headers["Location"]
+    connected = asyncio.Event()
+    pc.on("connectionstatechange", connected.set)
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    async with asyncio.timeout(10):
+        while pc.connectionState != "connected":
+            await connected.wait()
+            connected.clear()
+    return Client(pc, location, answer)
+
+
+async def teach(node: Node, http: ClientSession) -> Client:
+    pc = connection()
+    pc.addTransceiver(AudioStreamTrack(), direction="sendonly")
+    pc.addTransceiver(VideoStreamTrack(), direction="sendonly")
+    pc.createDataChannel("chat")
+    return await negotiate(pc, http, f"{node.url}/math/whip", token("teacher"))
+
+
+async def live(node: Node, http: ClientSession) -> list[dict[str, object]]:
+    async with http.get(f"{node.url}/api/lessons") as response:
+        lessons: list[dict[str, object]] = await response.json()
+        return lessons
+
+
+async def until_flowing(node: Node, http: ClientSession) -> dict[str, object]:
+    async with asyncio.timeout(10):
+        while True:
+            (lesson,) = await live(node, http)
+            tracks = lesson["tracks"]
+            assert isinstance(tracks, list)
+            if len(tracks) == 2:
+                return lesson
+
+
+async def test_an_independent_client_teaches_and_another_watches(
+    node: Node, http: ClientSession
+) -> None:
+    teacher = await teach(node, http)
+    lesson = await until_flowing(node, http)
+    assert lesson["recording"] == "ok"
+    pc = connection()
+    tracks: list[MediaStreamTrack] = []
+    pc.on("track", tracks.append)
+    pc.addTransceiver("audio", direction="recvonly")
+    pc.addTransceiver("video", direction="recvonly")
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    control = pc.createDataChannel("tongbu")
+    control.on("message", heard.put_nowait)
+    school = await negotiate(pc, http, f"{node.url}/math/whep", token("school"))
+    async with asyncio.timeout(20):
+        for track in tracks:
+            for _ in range(5):
+                await track.recv()
+    assert sorted(track.kind for track in tracks) == ["audio", "video"]
+    async with http.delete(node.url + teacher.location) as response:
+        assert response.status == 200
+    async with asyncio.timeout(5):
+        assert await heard.get() == '{"type": "ended"}'
+    await teacher.pc.close()
+    await school.pc.close()
+    assert await live(node, http) == []
+
+
+async def test_a_teacher_who_vanishes_is_noticed_and_may_return(
+    node: Node, http: ClientSession
+) -> None:
+    teacher = await teach(node, http)
+    lesson = await until_flowing(node, http)
+    transport = teacher.pc.getTransceivers()[0].sender.transport
+    await transport.transport.stop()  # the network is gone: no checks, no goodbye
+    async with asyncio.timeout(10):
+        while (await live(node, http))[0]["tracks"] != []:
+            pass
+    await teacher.pc.close()
+    again = await teach(node, http)
+    assert (await until_flowing(node, http))["id"] == lesson["id"]
+    await again.pc.close()
+
+
+async def until_recording(node: Node, http: ClientSession) -> None:
+    """The worker is a process of its own, and takes a moment to be there."""
+    async with asyncio.timeout(30):
+        while True:
+            async with http.get(f"{node.url}/healthz") as response:
+                if (await response.json())["recorder"] == "ok":
+                    return
+
+
+async def test_stop_is_quick_with_a_lesson_in_progress(tmp_path: Path, http: ClientSession) -> None:
+    node = await Node.start(configured(tmp_path), dev=True)
+    await until_recording(node, http)
+    teacher = await teach(node, http)
+    lesson = await until_flowing(node, http)
+    began = time.monotonic()
+    await node.stop()
+    assert time.monotonic() - began < 3
+    await node.stop()
+    await teacher.pc.close()
+    folder = tmp_path / "data" / "lessons" / str(lesson["id"])
+    assert (folder / "journal").is_dir()
+    assert (folder / "manifest.json").is_file()  # the archive is finished
+
+
+async def test_a_taken_http_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"HTTP 127.0.0.1:{port} cannot be bound"):
+            await Node.start(configured(tmp_path, port=port), dev=True)
+
+
+async def test_a_taken_udp_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = taken.getsockname()[1]
+        config = configured(tmp_path)
+        config = configured(tmp_path, rtc=config.rtc.model_copy(update={"udp_port": port}))
+        with pytest.raises(ConfigError, match=f"UDP 0.0.0.0:{port} cannot be bound"):
+            await Node.start(config, dev=True)
+
+
+def test_a_data_folder_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"is not writable .*: choose another data_dir"):
+        prepare_data_dir(tmp_path / "file" / "data")
+
+
+def test_loopback_is_announced_only_when_asked_for() -> None:
+    assert own_addresses(loopback=True)[-1] == "127.0.0.1"
+    assert own_addresses(loopback=False)
+
+
+async def test_without_a_recorder_the_lesson_says_off(tmp_path: Path, http: ClientSession) -> None:
+    config = configured(tmp_path)
+    recorder = config.recorder.model_copy(update={"enabled": False})
+    node = await Node.start(config.model_copy(update={"recorder": recorder}), dev=True)
+    teacher = await teach(node, http)
+    assert (await until_flowing(node, http))["recording"] == "off"
+    assert list((tmp_path / "data" / "lessons").iterdir()) == []
+    await teacher.pc.close()
+    await node.stop()
