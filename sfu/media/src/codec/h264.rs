@@ -163,9 +163,12 @@ impl depacketiser::Assembler for Assembler {
             return false;
         };
         let first_slice = data.first().is_some_and(|byte| byte & 0x80 != 0);
+        let has_sets = || find_unit(payload, |header| unit_type(header) == SPS).is_some();
         match unit_type(header) {
             SPS | AUD => true,
-            SEI | PPS => !self.sets_in_band,
+            // x264 puts its SEI before the parameter sets of the very first frame.
+            SEI => !self.sets_in_band || has_sets(),
+            PPS => !self.sets_in_band,
             IDR => !self.sets_in_band && first_slice,
             1 | 2 => first_slice,
             _ => false,
@@ -232,5 +235,13 @@ mod tests {
         ] {
             assert!(!is_keyframe(payload), "{payload:02x?}");
         }
+    }
+
+    #[test]
+    fn parameter_sets_begin_a_frame_even_behind_an_sei() {
+        let assembler = Assembler::default();
+        let begins = |payload: &[u8]| depacketiser::Assembler::begins_frame(&assembler, payload);
+        assert!(begins(&[0x78, 0, 2, 0x06, 0x05, 0, 2, 0x67, 0x42]));
+        assert!(!begins(&[0x78, 0, 2, 0x06, 0x05, 0, 2, 0x68, 0xce]));
     }
 }
