@@ -98,8 +98,13 @@ class Endpoint:
 
 
 def peer_connection() -> RTCPeerConnection:
-    """A connection with one transport and no STUN server: the node is reached directly."""
-    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    """A connection without a STUN server: the node is reached directly.
+
+    Bundling is left to the answer. With max-bundle aiortc looks for candidates in the last section
+    (an answer has them in the first, RFC 8843, 7.3.1); with its default a second video section
+    never joins the bundle.
+    """
+    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT)
     return RTCPeerConnection(configuration)
 
 

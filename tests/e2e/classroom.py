@@ -34,8 +34,8 @@ async def teaching(
     async with Endpoint(f"{url}/{lesson}/whip", token) as endpoint:
         extra = inspect(slides) if slides else None
         publication = Publication(endpoint, inspect(clip), extra, loop=True)
-        await publication.start()
         try:
+            await publication.start()
             yield publication
         finally:
             await publication.stop()
