@@ -92,6 +92,20 @@ describe('Link', () => {
     link.stop()
   })
 
+  it('tells of the loss while the tracks still live, so that the last picture can be held', async () => {
+    const peer = new FakePeer()
+    const { link, states } = scene([peer])
+    const seen: LinkState[][] = []
+    peer.close = () => void seen.push([...states])
+    await settle()
+    peer.become('connected')
+    await settle()
+    peer.become('failed')
+    await settle()
+    expect(seen).toEqual([['connecting', 'live', 'reconnecting']])
+    link.stop()
+  })
+
   it('forgives five seconds of silence, not more', async () => {
     const peer = new FakePeer()
     const { link, states } = scene([peer])

@@ -69,7 +69,7 @@ export class JoinPage {
     say(this.#status, `state.${state}`)
     if (state !== 'live') show(byId('quality', HTMLElement), false)
     if (state === 'live') this.#live()
-    else if (state === 'reconnecting') this.#toast('join.reconnecting')
+    else if (state === 'reconnecting') this.#hold()
     else this.#curtain(state, error)
     this.#awake(state === 'live' || state === 'reconnecting')
   }
@@ -86,6 +86,11 @@ export class JoinPage {
     clearTimeout(this.#openTimer)
     this.#openTimer = setTimeout(() => this.#open(), NO_PICTURE_MS)
     setTimeout(() => void this.#look().catch(() => {}), 1000)
+  }
+
+  #hold(): void {
+    this.#stage.hold()
+    this.#toast('join.reconnecting')
   }
 
   #open(): void {

@@ -17,7 +17,7 @@ export class Stage {
   #cameraOn = true
   #round = 0
 
-  /** `onPicture` is called at each first picture after new tracks. */
+  /** `onPicture` is called at every picture: it must be cheap. */
   constructor(onPicture: () => void) {
     this.#onPicture = onPicture
     this.#swap.addEventListener('click', () => this.#toggle())
@@ -36,8 +36,15 @@ export class Stage {
     slides.addEventListener('unmute', () => this.#presence.handleUnmuted())
     put(this.#camera, camera)
     put(this.#slides, slides)
-    this.#follow(this.#camera, round, () => {})
-    this.#follow(this.#slides, round, () => this.#slidesFrame())
+    this.#follow(this.#camera, round, () => this.#onPicture())
+    // A track that ends turns its picture black, which is a frame too, but not one of slides.
+    this.#follow(this.#slides, round, () => slides.readyState === 'live' && this.#slidesFrame())
+  }
+
+  /** Keeps the last pictures on screen until new tracks come. */
+  hold(): void {
+    this.#camera.pause()
+    this.#slides.pause()
   }
 
   handleSwitches({ camera, slides }: Switches): void {
@@ -51,13 +58,10 @@ export class Stage {
     this.#draw()
   }
 
-  /** Calls back at every shown frame of this round's track; the first one opens the curtain. */
+  /** Calls back at every frame that is shown of this round's track. */
   #follow(video: HTMLVideoElement, round: number, onFrame: () => void): void {
-    let first = true
     const frame = () => {
       if (round !== this.#round) return
-      if (first) this.#onPicture()
-      first = false
       onFrame()
       if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(frame)
     }
@@ -66,6 +70,7 @@ export class Stage {
   }
 
   #slidesFrame(): void {
+    this.#onPicture()
     const wasShown = this.slidesShown
     this.#presence.handleFrame(performance.now())
     if (!wasShown) this.#draw()

@@ -60,7 +60,6 @@ export class Link {
           attempt = 0
         })
         if (loss === 'stopped') return
-        onState(loss === 'bell' ? 'ended' : 'reconnecting')
         await this.#pause(loss === 'bell' ? AFTER_BELL_MS : backoff(attempt++, random()))
       } catch (error) {
         if (this.#abort.signal.aborted) return
@@ -89,7 +88,10 @@ export class Link {
       await this.#up(call.peer)
       onUp()
       this.#options.onState('live')
-      return await this.#lost(call.peer)
+      const loss = await this.#lost(call.peer)
+      // Told while the tracks still live: a page may hold its last picture before it turns black.
+      if (loss !== 'stopped') this.#options.onState(loss === 'bell' ? 'ended' : 'reconnecting')
+      return loss
     } finally {
       call.peer.close()
       this.call = undefined

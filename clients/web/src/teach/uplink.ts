@@ -20,7 +20,7 @@ export class UplinkHint {
     this.#word.dataset.quality = word
     say(this.#word, `quality.${word}`)
     const [kbps, rtt] = [Math.round(now.kbps), Math.round(now.rttMs)]
-    write(this.#detail, t('quality.detail', { kbps, rtt, loss: now.lossPercent.toFixed(1) }))
+    write(this.#detail, t('quality.detail', { kbps, rtt, loss: Math.round(now.lossPercent) }))
     show(this.#hint, word !== 'good')
     if (word !== 'good') say(this.#hint, word === 'weak' ? 'quality.weakHint' : 'quality.badHint')
   }
