@@ -50,10 +50,11 @@ def opus_duration(packet: bytes) -> int:
     if not packet:
         return 0
     toc = packet[0]
-    frame = _OPUS_FRAME[toc >> 3]
-    code = toc & 3
-    count = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[code]
-    return frame * count if frame * count <= _OPUS_LONGEST else 0
+    if not toc & 3:  # one frame: nearly every packet
+        return _OPUS_FRAME[toc >> 3]
+    count = (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[toc & 3]
+    duration = _OPUS_FRAME[toc >> 3] * count
+    return duration if duration <= _OPUS_LONGEST else 0
 
 
 def silence(samples: int) -> list[tuple[bytes, int]]:

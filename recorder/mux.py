@@ -47,14 +47,13 @@ class Fragmenter:
 
     def __init__(self, codec: str, keyframe: bytes) -> None:
         self.rate = OPUS_RATE if codec == "opus" else VIDEO_RATE
-        self._time_base = Fraction(1, self.rate)
         self._sink = _Sink()
         self._start: int | None = None
         self._end = 0
         with _media_errors(), template(codec, keyframe) as source:
             self._container = _open_fragmented(self._sink, audio=codec == "opus")
             self._stream = self._container.add_stream_from_template(source.streams[0], opaque=True)
-            self._stream.time_base = self._time_base
+            self._stream.time_base = Fraction(1, self.rate)
             self.width, self.height = _size(source.streams[0])
             self._container.start_encoding()
         self.init = self._sink.take()
@@ -63,14 +62,16 @@ class Fragmenter:
     def mux(self, data: bytes, start: int, duration: int, keyframe: bool) -> Fragment | None:
         """Add a sample; returns the fragment that ends where this sample starts, if one does."""
         packet = av.Packet(data)
-        packet.stream = self._stream
-        packet.time_base = self._time_base
+        packet.stream = self._stream  # whose time base it takes when it has none
         packet.pts = packet.dts = start
         packet.duration = duration
-        packet.is_keyframe = keyframe
-        with _media_errors():
+        if keyframe:
+            packet.is_keyframe = True
+        try:  # not `with _media_errors()`, which would cost as much as the muxing
             self._container.mux_one(packet)
-        fragment = self._fragment(start)
+        except av.FFmpegError as error:
+            raise _as_media_error(error) from error
+        fragment = self._fragment(start) if self._sink.parts else None
         if self._start is None or fragment:
             self._start = start
         self._end = start + duration
@@ -141,18 +142,16 @@ class _Sink:
     """A file that keeps what is written to it, for PyAV."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self.parts: list[bytes] = []
 
     def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
+        self.parts.append(bytes(data))
         return len(data)
 
     def take(self) -> bytes:
         """What was written since the last call."""
-        if not self._parts:
-            return b""
-        data = b"".join(self._parts)
-        self._parts.clear()
+        data = b"".join(self.parts)
+        self.parts.clear()
         return data
 
 
@@ -178,4 +177,8 @@ def _media_errors() -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
-        raise MediaError(f"it cannot be muxed: {error}") from error
+        raise _as_media_error(error) from error
+
+
+def _as_media_error(error: av.FFmpegError) -> MediaError:
+    return MediaError(f"a frame cannot be muxed: {error}")

@@ -13,7 +13,6 @@ earlier what the next frame would have caused anyway.
 
 import io
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import av
 
@@ -34,14 +33,6 @@ _SEGMENT = VIDEO_RATE * 19 // 10  # a 2 s GOP of a camera that is a little fast 
 _FRAME = VIDEO_RATE // 30  # how long the last frame of a lesson is shown
 _TOLERANCE = 480  # samples an Opus packet may be off before silence goes in, or it is dropped
 _NOTABLE_GAP_US = 1_000_000
-
-
-class Sample(NamedTuple):
-    """A coded frame with its start in ticks of the rendition."""
-
-    start: int
-    data: bytes
-    keyframe: bool
 
 
 class Gaps:
@@ -140,9 +131,11 @@ class AudioRendition(_Rendition):
         self.listeners: list[Callable[[bytes, int, int], None]] = []
         """Told of every packet, fillings too: data, start and duration in samples."""
         self._cursor = 0  # where the last packet ends
-        self._waiting: Sample | None = None  # the last packet: it lasts until the next one starts
+        self._waiting = b""  # the last packet: it lasts until the next one starts
+        self._start = 0  # where it starts
         self._unpublished: list[tuple[bytes, int, int]] = []
-        self._open(Fragmenter("opus", b""))
+        self._opus = Fragmenter("opus", b"")
+        self._open(self._opus)
 
     @property
     def end_us(self) -> int:
@@ -153,10 +146,11 @@ class AudioRendition(_Rendition):
         """Add a packet of the source."""
         start = time_us * 6 // 125
         length = codecs.opus_duration(data)
-        if not length or start - self._cursor < -_TOLERANCE:
+        ahead = start - self._cursor
+        if not length or ahead < -_TOLERANCE:
             self.dropped += 1
             return
-        if start - self._cursor > _TOLERANCE:
+        if ahead > _TOLERANCE:
             self._fill(start)
         self.gaps.note(time_us, time_us + length * 125 // 6, track, loss=loss)
         self._add(start, data, length)
@@ -172,7 +166,8 @@ class AudioRendition(_Rendition):
         """Fill up to the end of the lesson, and close."""
         end = end_us * 6 // 125
         self._fill(end)
-        self._flush(max(end, self._cursor))
+        if self._waiting:
+            self._flush(max(end, self._cursor))
         self._close()
         self.playlist.ended = True
 
@@ -187,25 +182,22 @@ class AudioRendition(_Rendition):
             self._add(self._cursor, data, length)
 
     def _add(self, start: int, data: bytes, length: int) -> None:
-        if self._waiting is not None:
-            start = max(start, self._waiting.start + 1)
-        self._flush(start)
-        self._waiting = Sample(start, data, True)
-        self._cursor = start + length
+        if self._waiting:
+            if start <= self._start:
+                start = self._start + 1
+            self._flush(start)
+        self._waiting, self._start, self._cursor = data, start, start + length
 
     def _flush(self, end: int) -> None:
         """Mux the packet that waits, now that its end is known."""
-        if self._waiting is None or self._muxer is None:
-            return
-        start, data, _ = self._waiting
-        self._waiting = None
-        fragment = self._muxer.mux(data, start, end - start, True)
+        packet = self._waiting, self._start, end - self._start
+        fragment = self._opus.mux(*packet, True)
         if fragment:
             self._collect(fragment, 1)
             self._unpublished.clear()
-        self._unpublished.append((data, start, end - start))
+        self._unpublished.append(packet)
         for listener in self.listeners:
-            listener(data, start, end - start)
+            listener(*packet)
 
     def _published(self) -> Iterator[tuple[bytes, int, int]]:
         folder = self._folder.media / self.name
@@ -224,7 +216,10 @@ class VideoRendition(_Rendition):
         super().__init__(name, folder, zero)
         self.codec = codec
         self._current: tuple[int, codecs.Parameters] | None = None
-        self._waiting: Sample | None = None  # the last sample: it lasts until the next one starts
+        self._waiting = b""  # the last sample: it lasts until the next one starts
+        self._start = 0  # where it starts
+        self._earliest = 0  # where the next may start
+        self._is_key = False
         self._still = b""  # the last keyframe, to be shown again
         self._broken = True  # what a delta frame refers to is missing
         self._lossy = False  # frames were lost since the last one shown
@@ -239,12 +234,13 @@ class VideoRendition(_Rendition):
     @property
     def end_us(self) -> int:
         """The lesson time up to which there is video."""
-        return 0 if self._waiting is None else (self._waiting.start + _FRAME) * 100 // 9
+        return (self._start + _FRAME) * 100 // 9 if self._waiting else 0
 
     def push(self, time_us: int, data: bytes, track: int, *, keyframe: bool, loss: bool) -> None:
         """Add a frame of the source."""
-        start = max(time_us, 0) * 9 // 100
+        start = time_us * 9 // 100
         self._hold(start)
+        start = max(start, self._earliest)
         self._lossy |= loss
         if keyframe:
             self._broken = not self._begin(start, data, track)
@@ -266,8 +262,7 @@ class VideoRendition(_Rendition):
         """Hold the last picture to the end of the lesson, and close."""
         end = end_us * 9 // 100
         self._hold(end)
-        if self._waiting is not None:
-            self._flush(max(end, self._waiting.start + 1))
+        self._flush(max(end, self._earliest))
         self._close()
         self.playlist.ended = True
 
@@ -295,23 +290,21 @@ class VideoRendition(_Rendition):
 
     def _hold(self, until: int) -> None:
         """Show the last keyframe again as often as needed to come within _HOLD of `until`."""
-        while self._waiting is not None and until - self._waiting.start > _HOLD:
-            self._add(self._waiting.start + _HOLD, self._still, True)
+        while until - self._start > _HOLD and self._waiting:
+            self._add(self._start + _HOLD, self._still, True)
             self._broken = True
 
     def _add(self, start: int, data: bytes, keyframe: bool) -> None:
-        if self._waiting is not None:
-            start = max(start, self._waiting.start + 1)
         self._flush(start)
-        self._waiting = Sample(start, data, keyframe)
+        self._waiting, self._start, self._is_key = data, start, keyframe
+        self._earliest = start + 1
 
     def _flush(self, end: int) -> None:
         """Mux the sample that waits, now that its end is known."""
-        if self._waiting is None or self._muxer is None:
+        if not self._waiting or self._muxer is None:
             return
-        start, data, keyframe = self._waiting
-        self._waiting = None
-        fragment = self._muxer.mux(data, start, max(end - start, 1), keyframe)
+        fragment = self._muxer.mux(self._waiting, self._start, end - self._start, self._is_key)
+        self._waiting = b""
         if fragment:
             self._collect(fragment, _SEGMENT)
 
