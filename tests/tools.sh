@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what the end-to-end tests drive and no package manager of a language brings:
+# Debian's Chromium, a font with Chinese, and GStreamer's WebRTC with its Python binding.
+set -eu
+
+packages="chromium fonts-noto-cjk python3-gi gir1.2-gst-plugins-bad-1.0 \
+gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+gstreamer1.0-plugins-ugly gstreamer1.0-nice"
+
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "These tests need:$missing (names of Debian packages); install them and run again." >&2
+    exit 1
+fi
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo"
+echo "== Installing for the end-to-end tests:$missing"
+$as_root apt-get update -qq
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
