@@ -69,20 +69,18 @@ class Follower:
         records = self.reader.read(limit)
         if records:
             self._idle = 0
-            if type(records[-1]).__name__ == "JournalEnd":
-                self.state = State.ENDED
-            return records
-        self._idle += 1
-        if self._idle < _IDLE_READS or is_locked(self._journal):
-            return []
-        return self._last_words(limit)
+        else:
+            self._idle += 1
+            if self._idle >= _IDLE_READS and not is_locked(self._journal):
+                records = self._last_words(limit)
+        if records and type(records[-1]).__name__ == "JournalEnd":
+            self.state = State.ENDED
+        return records
 
     def _last_words(self, limit: int) -> "list[Record]":
         """The writer is gone: what it wrote before we looked at the lock, then what is held."""
         records = self.reader.read(limit)
         if records:
-            if type(records[-1]).__name__ == "JournalEnd":
-                self.state = State.ENDED
             return records
         self.state = State.ABANDONED
         return self.reader.flush()

@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import cast
 
 import av
-import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
@@ -69,7 +68,11 @@ def _decode(codec: str, keyframe: bytes) -> VideoFrame | None:
 
 def _luma(frame: VideoFrame) -> float:
     """The mean brightness, of a thumbnail."""
-    return float(np.mean(frame.reformat(32, 18, "gray").to_ndarray()))
+    width, height = 32, 18
+    plane = frame.reformat(width, height, "gray").planes[0]
+    data, stride = bytes(plane), plane.line_size
+    total = sum(sum(data[row * stride : row * stride + width]) for row in range(height))
+    return total / (width * height)
 
 
 def _jpeg(frame: VideoFrame) -> bytes:

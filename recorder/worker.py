@@ -16,6 +16,7 @@ import errno
 import fcntl
 import logging
 import os
+import select
 import signal
 import sys
 import time
@@ -222,18 +223,24 @@ def _own(data_dir: Path) -> int | None:
 
 
 class _Stop:
-    """SIGTERM, SIGINT or the death of the supervisor. Signals are blocked and waited for."""
+    """SIGTERM, SIGINT or the death of the supervisor."""
 
     def __init__(self, parent: int | None) -> None:
-        self._signals = {signal.SIGTERM, signal.SIGINT}
         self._parent = parent
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        self._told = False
+        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._tell)
 
     def wait(self, seconds: float) -> bool:
         """Wait so long, or less when it is time to stop: then True."""
-        if signal.sigtimedwait(self._signals, seconds) is not None:
-            return True
-        return self._parent is not None and os.getppid() != self._parent
+        select.select([self._wake], [], [], 0 if self._told else seconds)
+        orphaned = self._parent is not None and os.getppid() != self._parent
+        return self._told or orphaned
+
+    def _tell(self, number: int, frame: object) -> None:
+        self._told = True
 
 
 def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
