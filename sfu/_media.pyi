@@ -162,19 +162,25 @@ class Engine:
         Raises OSError (not writable, locked by another writer).
         """
     def journal_track(self, journal: int, track: int, uptrack: int) -> None:
-        """Record an uptrack under the caller's own number `track` (1-65535, unique in the journal)."""
+        """Record an uptrack under the caller's own number `track` (1-65535, once per journal)."""
     def journal_event(self, journal: int, json: str) -> None:
         """Append a lesson event (one JSON object)."""
     def close_journal(self, journal: int) -> None:
-        """Write what waits, sync, release the lock. Returns when it is on disk."""
+        """Write what waits, sync, release the lock. Returns when it is on disk.
+
+        Raises OSError when the end could not be written (disk full).
+        """
     def stats(self) -> dict[str, object]:
-        """A snapshot of all counters; see `sfu.stats` for the shape."""
+        """A snapshot of all counters: lists under "shards", "uptracks", "downtracks", "journals".
+
+        The keys of each are those of `sfu/media/src/python/stats.rs`; see `sfu.stats`.
+        """
     def close(self) -> None:
         """Stop the threads and close the sockets and journals. Idempotent."""
 
 @final
 class Frame:
-    """One complete coded frame (video: Annex B / OBU stream / raw VP8, VP9; audio: one Opus packet)."""
+    """One complete coded frame: Annex B, OBU stream, raw VP8 or VP9; or one Opus packet."""
 
     track: int
     timestamp: int
@@ -188,7 +194,7 @@ class Frame:
 
 @final
 class SenderReport:
-    """The publisher's clock for a track: this NTP time (RFC 3550, 64 bits) is this RTP timestamp."""
+    """The publisher's clock: this NTP time (RFC 3550, 64 bits) is this RTP timestamp."""
 
     track: int
     ntp: int

@@ -13,8 +13,9 @@ use crate::clock::{Micros, SECOND};
 use crate::counters::ShardCounters;
 use crate::ids::{DowntrackId, PeerId, UptrackId};
 use crate::outbox::Outbox;
+use crate::peer::Peer;
 use crate::shard::{Command, Event, Message, Shard, ShardConfig};
-use crate::track::{Packet, SinkCounters};
+use crate::track::{Packet, RtpSink, SinkCounters, Uptrack, UptrackCounters};
 use crate::udp::{BATCH, Buffers, ReceiveBatch, SendCounters, Socket, Wake, wait_readable};
 
 /// Packets of other shards that wait for this one; further ones are dropped and counted.
@@ -101,6 +102,19 @@ impl<E> EventQueue<E> {
     }
 }
 
+/// A snapshot of one uptrack.
+#[derive(Clone, Debug)]
+pub struct UptrackStats {
+    /// Which.
+    pub id: UptrackId,
+    /// Of whom.
+    pub peer: PeerId,
+    /// What has come of it.
+    pub counters: UptrackCounters,
+    /// Time since its newest packet, or since forever.
+    pub idle: Option<Micros>,
+}
+
 /// A snapshot of one downtrack.
 #[derive(Clone, Debug)]
 pub struct DowntrackStats {
@@ -125,6 +139,8 @@ pub struct ShardStats {
     pub sent: SendCounters,
     /// Whether the network does UDP segmentation.
     pub segments: bool,
+    /// Its publishers' tracks.
+    pub uptracks: Vec<UptrackStats>,
     /// Its viewers' tracks.
     pub downtracks: Vec<DowntrackStats>,
 }
@@ -426,22 +442,45 @@ impl Runner {
     }
 
     fn stats(&mut self) -> ShardStats {
-        let of_peer = |peer: &crate::peer::Peer| {
-            let id = peer.id;
-            let stats = |sink: &crate::track::RtpSink| DowntrackStats {
-                id: sink.id,
-                peer: id,
-                source: sink.source,
-                counters: sink.counters,
-            };
-            peer.sinks.iter().map(stats).collect::<Vec<_>>()
+        let now = self.clock.now();
+        let uptracks = |peer: &Peer| {
+            peer.uptracks
+                .iter()
+                .map(|t| uptrack_stats(peer.id, t, now))
+                .collect::<Vec<_>>()
+        };
+        let downtracks = |peer: &Peer| {
+            peer.sinks
+                .iter()
+                .map(|s| downtrack_stats(peer.id, s))
+                .collect::<Vec<_>>()
         };
         ShardStats {
             peers: self.shard.peers().count(),
             counters: self.shard.counters,
             sent: self.outbox.transmitter().counters,
             segments: self.outbox.transmitter().segments(),
-            downtracks: self.shard.peers().flat_map(of_peer).collect(),
+            uptracks: self.shard.peers().flat_map(uptracks).collect(),
+            downtracks: self.shard.peers().flat_map(downtracks).collect(),
         }
+    }
+}
+
+fn uptrack_stats(peer: PeerId, track: &Uptrack, now: Micros) -> UptrackStats {
+    let idle = track.counters.last_packet.map(|at| now.saturating_sub(at));
+    UptrackStats {
+        id: track.id,
+        peer,
+        counters: track.counters,
+        idle,
+    }
+}
+
+fn downtrack_stats(peer: PeerId, sink: &RtpSink) -> DowntrackStats {
+    DowntrackStats {
+        id: sink.id,
+        peer,
+        source: sink.source,
+        counters: sink.counters,
     }
 }

@@ -1,4 +1,25 @@
-//! Tongbu's native media plane.
+//! Tongbu's native media plane: ICE-lite, SRTP, forwarding, repair, and the lesson's journal.
+//!
+//! # A packet's way
+//!
+//! 1. [`udp`] receives a batch of datagrams; [`engine`] runs one such loop per core.
+//! 2. [`shard`] finds the peer by its address. STUN is answered on the spot ([`ice`]), DTLS goes
+//!    up to Python, SRTP to its [`peer`].
+//! 3. [`crypto`] opens it in place; the [`peer`] finds the track by SSRC, MID or RID.
+//! 4. [`track::Uptrack`] notes loss, time and keyframe, and stores the payload once, as a
+//!    [`track::Packet`] shared by all who take it.
+//! 5. [`route`] keeps the recent ones for retransmission and lists who takes the track: viewers
+//!    here, journals, and other shards, where the same packet is handed to a route of theirs.
+//! 6. Each [`track::Downtrack`] decides and renumbers; its sink writes header and payload into
+//!    the [`outbox`] and seals them there ([`track::RtpSink`]), or hands them to the [`journal`]
+//!    ([`track::JournalTrack`]).
+//! 7. [`udp`] sends the outbox: packets in a row to one viewer leave as one GSO train.
+//!
+//! # Rules
+//!
+//! State machines take time, randomness and addresses as arguments: `handle_*` in, `poll_*` out.
+//! Only [`engine`] asks the clock, only [`udp`] the network. Whatever comes from outside yields
+//! an error that is counted, never a panic. Every queue is bounded, and says what it drops.
 
 pub mod clock;
 pub mod codec;

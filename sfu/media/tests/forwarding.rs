@@ -326,7 +326,8 @@ fn sender_reports_carry_the_publishers_clock() {
         viewer.got.values().last().expect("a picture"),
     );
     let ticks = i64::from(picture.timestamp.wrapping_sub(report.rtp) as i32);
-    let reported_us = (i128::from(report.ntp) - i128::from(publisher::ntp(0))) * 1_000_000 >> 32;
+    let since_epoch = i128::from(report.ntp) - i128::from(publisher::ntp(0));
+    let reported_us = (since_epoch * 1_000_000) >> 32;
     let sent_us = reported_us as i64 + ticks * 1_000_000 / 90_000;
     let error = sent_us - (picture.at - 2 * LOCAL.delay) as i64;
     // Reports carry the arrival of the publisher's report: one way of the link late at most.

@@ -20,7 +20,7 @@ use self::events::{
     journal_event_object,
 };
 use self::reader::{Frame, JournalEnd, JournalReader, LessonEvent, SenderReport, read_packets};
-use self::stats::{downtrack_stats, journal_stats, shard_stats};
+use self::stats::{downtrack_stats, journal_stats, shard_stats, uptrack_stats};
 use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;
 use crate::ice::Credentials;
@@ -223,6 +223,7 @@ impl Engine {
             shard.set_item("send_buffer_bytes", buffers.send)?;
         }
         all.set_item("shards", each)?;
+        all.set_item("uptracks", uptrack_stats(py, &shards)?)?;
         all.set_item("downtracks", downtrack_stats(py, &shards)?)?;
         all.set_item("journals", journal_stats(py, &self.journals)?)?;
         Ok(all)

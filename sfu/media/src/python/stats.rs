@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::clock::MILLISECOND;
 use crate::engine::ShardStats;
 use crate::journals::Journals;
 
@@ -38,6 +39,27 @@ pub(super) fn shard_stats<'py>(
     }
     dict.set_item("segmentation", stats.segments)?;
     Ok(dict)
+}
+
+pub(super) fn uptrack_stats<'py>(
+    py: Python<'py>,
+    shards: &[ShardStats],
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let mut all = Vec::new();
+    for stats in shards.iter().flat_map(|s| &s.uptracks) {
+        let dict = PyDict::new(py);
+        dict.set_item("id", stats.id.0)?;
+        dict.set_item("peer", stats.peer.0)?;
+        dict.set_item("packets", stats.counters.packets)?;
+        dict.set_item("octets", stats.counters.octets)?;
+        dict.set_item("repaired", stats.counters.repaired)?;
+        dict.set_item("keyframes", stats.counters.keyframes)?;
+        if let Some(idle) = stats.idle {
+            dict.set_item("idle_ms", idle / MILLISECOND)?;
+        }
+        all.push(dict);
+    }
+    Ok(all)
 }
 
 pub(super) fn downtrack_stats<'py>(

@@ -18,4 +18,4 @@ pub use packet::{Extensions, Origin, Packet, PacketPool};
 pub use reception::{Reception, SenderClock};
 pub use rtp_sink::{RtpSink, RtpSinkConfig, SinkCounters};
 pub use sequence::{Unwrapper, nearest};
-pub use uptrack::{Uptrack, UptrackConfig};
+pub use uptrack::{Uptrack, UptrackConfig, UptrackCounters};

@@ -37,6 +37,21 @@ pub struct UptrackConfig {
     pub ssrcs: Vec<u32>,
 }
 
+/// What has come of a track, all its layers together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UptrackCounters {
+    /// Packets taken, each once.
+    pub packets: u64,
+    /// Their payload bytes.
+    pub octets: u64,
+    /// Packets that came by retransmission.
+    pub repaired: u64,
+    /// Keyframes begun.
+    pub keyframes: u64,
+    /// When the newest packet arrived.
+    pub last_packet: Option<Micros>,
+}
+
 /// One stream of the track as it is received.
 #[derive(Debug)]
 struct Layer {
@@ -56,6 +71,8 @@ pub struct Uptrack {
     pub id: UptrackId,
     /// What was negotiated.
     pub config: UptrackConfig,
+    /// What has come of it.
+    pub counters: UptrackCounters,
     layers: Vec<Option<Layer>>,
     pool: PacketPool,
 }
@@ -67,6 +84,7 @@ impl Uptrack {
         Self {
             id,
             config,
+            counters: UptrackCounters::default(),
             layers: (0..layers).map(|_| None).collect(),
             pool: PacketPool::default(),
         }
@@ -115,7 +133,12 @@ impl Uptrack {
             return None;
         }
         let keyframe = codec::is_keyframe(config.codec, rtp.payload);
+        self.counters.packets += 1;
+        self.counters.octets += rtp.payload.len() as u64;
+        self.counters.repaired += u64::from(repaired);
+        self.counters.last_packet = Some(now);
         if keyframe && config.codec.is_video() {
+            self.counters.keyframes += 1;
             layer.keyframes.handle_keyframe(now);
         }
         let origin = layer.origin;
