@@ -82,7 +82,7 @@ $(VENV)/.dev: $(BIN)/maturin pyproject.toml $(RUST)
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json $(WEB)/package.json
 	@command -v npm >/dev/null || { echo "Tongbu needs Node 20.19 or newer with npm"; exit 1; }
 	@echo "== Web client's packages"
-	cd $(WEB) && npm install --no-save --silent --no-audit --no-fund
+	cd $(WEB) && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(WEB)/dist/.built: $(WEB)/node_modules/.installed $(PAGES)
