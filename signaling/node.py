@@ -83,6 +83,7 @@ class Node:
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
+        logger.info("HTTP on %s, media on UDP ports %s", self.url, list(engine.ports))
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
@@ -98,7 +99,6 @@ class Node:
     def _classrooms(self, engine: Engine, data_dir: Path) -> ClassroomConfig:
         config = self._config
         addresses = config.rtc.node_ip or own_addresses(loopback=self._dev)
-        logger.info("media on UDP %s of %s", engine.ports, ", ".join(addresses))
         return ClassroomConfig(
             media=MediaPlane(engine, Identity.generate(), addresses),
             rules=Rules(config.lesson.linger, config.lesson.max_schools),
@@ -116,9 +116,10 @@ class Node:
         try:
             await web.TCPSite(runner, config.bind, config.port).start()
         except OSError as error:
+            reason = os.strerror(error.errno or 0)
             raise ConfigError(
-                f"HTTP {config.bind}:{config.port} cannot be bound ({error.strerror}): choose "
-                "another port (--port or `port:`), or stop what uses it."
+                f"HTTP {config.bind}:{config.port} cannot be bound ({reason}): choose another "
+                "port (--port or `port:`), or stop what uses it."
             ) from error
         port = runner.addresses[0][1]
         host = "127.0.0.1" if config.bind == "0.0.0.0" else config.bind
