@@ -24,7 +24,7 @@ from recorder.codecs import FRAGMENTED_MP4
 from recorder.follow import Follower, OpenReader, State
 from recorder.pictures import Poster
 from recorder.rendition import AudioRendition, VideoRendition
-from recorder.timeline import Timed, Timeline
+from recorder.timeline import Timeline
 from recorder.webm import WebmView
 
 if TYPE_CHECKING:
@@ -36,8 +36,11 @@ AUDIO = "audio"
 _SOURCE = re.compile(r"[a-z0-9_-]{1,32}")
 
 
+Output = AudioRendition | VideoRendition | WebmView
+
+
 class _Track:
-    """A published track, and the view that it feeds (None: the audio)."""
+    """A published track, and the rendition that it feeds."""
 
     def __init__(self, event: dict[str, Any]) -> None:
         """Raises KeyError, TypeError, ValueError when the event is not a track's."""
@@ -47,6 +50,7 @@ class _Track:
         self.codec = str(event["codec"])
         self.clock_rate = int(event["clock_rate"])
         self.frames = 0
+        self.output: Output | None = None
         known = {"opus"} if self.kind == "audio" else FRAGMENTED_MP4 | {"VP8"}
         if self.codec not in known or self.source == AUDIO or not _SOURCE.fullmatch(self.source):
             raise ValueError(f"a {self.kind} track of {self.codec} cannot be recorded")
@@ -176,38 +180,30 @@ class LessonRecorder:
 
     def _push(self) -> None:
         """Hand what the timeline has placed to the renditions."""
-        for timed in self._timeline.poll():
-            track = self._tracks[timed.track]
+        for number, time_us, frame in self._timeline.poll():
+            track = self._tracks[number]
+            output = track.output or self._connect(track)
             track.frames += 1
-            if track.kind == "audio":
-                self._push_audio(timed)
-            else:
-                self._push_video(track, timed)
+            if frame.keyframe and track.kind == "video":
+                self._offer_poster(output.name, time_us, frame.data)
+            output.push(time_us, frame, number)
         horizon = self._timeline.horizon_us
         if horizon > 0 and not self.over:
             self._advance(horizon)
 
-    def _push_audio(self, timed: Timed) -> None:
-        audio = self._audio or self._open_audio()
-        audio.push(timed.time_us, timed.frame.data, timed.track, loss=timed.frame.after_loss)
+    def _connect(self, track: _Track) -> Output:
+        """The rendition that a track feeds, made if it is the first to do so."""
+        if track.kind == "audio":
+            output: Output = self._audio or self._open_audio()
+        else:
+            name = self._view_name(track)
+            output = self._views.get(name) or self._open_view(name, track.codec)
+        track.output = output
+        return output
 
-    def _push_video(self, track: _Track, timed: Timed) -> None:
-        name, frame = self._view_name(track), timed.frame
-        view = self._views.get(name) or self._open_view(name, track.codec)
-        if frame.keyframe:
-            self._offer_poster(name, timed)
-        view.push(
-            timed.time_us,
-            frame.data,
-            timed.track,
-            keyframe=frame.keyframe,
-            loss=frame.after_loss,
-        )
-
-    def _offer_poster(self, name: str, timed: Timed) -> None:
+    def _offer_poster(self, name: str, time_us: int, keyframe: bytes) -> None:
         """Keep the keyframe in mind for the poster; the first that will do is shown at once."""
-        kept = self._posters[name].offer(timed.time_us, timed.frame.data)
-        if kept and self._entry.poster is None:
+        if self._posters[name].offer(time_us, keyframe) and self._entry.poster is None:
             self._publish_poster(Poster.newest)
 
     def _advance(self, horizon_us: int) -> None:

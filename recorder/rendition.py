@@ -13,6 +13,7 @@ earlier what the next frame would have caused anyway.
 
 import io
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import av
 
@@ -21,6 +22,9 @@ from recorder.archive import Gap, LessonFolder, View
 from recorder.errors import MediaError
 from recorder.mux import VIDEO_RATE, Fragment, Fragmenter
 from recorder.playlist import MediaPlaylist, Segment, Stream
+
+if TYPE_CHECKING:
+    from sfu._media import Frame
 
 HOLD_US = 6_000_000
 """A video source silent for longer is held; also the longest held sample."""
@@ -142,8 +146,9 @@ class AudioRendition(_Rendition):
         """The lesson time up to which there is audio."""
         return self._cursor * 125 // 6
 
-    def push(self, time_us: int, data: bytes, track: int, *, loss: bool) -> None:
+    def push(self, time_us: int, frame: "Frame", track: int) -> None:
         """Add a packet of the source."""
+        data = frame.data
         start = time_us * 6 // 125
         length = codecs.opus_duration(data)
         ahead = start - self._cursor
@@ -152,7 +157,7 @@ class AudioRendition(_Rendition):
             return
         if ahead > _TOLERANCE:
             self._fill(start)
-        self.gaps.note(time_us, time_us + length * 125 // 6, track, loss=loss)
+        self.gaps.note(time_us, time_us + length * 125 // 6, track, loss=frame.after_loss)
         self._add(start, data, length)
         self.frames += 1
 
@@ -236,8 +241,9 @@ class VideoRendition(_Rendition):
         """The lesson time up to which there is video."""
         return (self._start + _FRAME) * 100 // 9 if self._waiting else 0
 
-    def push(self, time_us: int, data: bytes, track: int, *, keyframe: bool, loss: bool) -> None:
+    def push(self, time_us: int, frame: "Frame", track: int) -> None:
         """Add a frame of the source."""
+        data, keyframe, loss = frame.data, frame.keyframe, frame.after_loss
         start = time_us * 9 // 100
         self._hold(start)
         start = max(start, self._earliest)

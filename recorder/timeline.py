@@ -81,7 +81,8 @@ class Timeline:
         else:
             track.held.append((media, frame))
             self._waiting.add(track.publisher)
-        self.handle_time(arrival)
+        if self._waiting or arrival > self._now:
+            self.handle_time(arrival)
 
     def handle_report(self, report: "SenderReport") -> None:
         """Learn what a publisher's wall clock says of a track."""

@@ -5,12 +5,16 @@ index, so it stays out of sight; a crash costs nothing, as the journal is replay
 """
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from recorder import codecs
 from recorder.archive import LessonFolder, View
 from recorder.errors import MediaError
 from recorder.mux import WebmWriter
 from recorder.rendition import AudioRendition, Gaps
+
+if TYPE_CHECKING:
+    from sfu._media import Frame
 
 
 class WebmView:
@@ -33,8 +37,9 @@ class WebmView:
         self._broken = True
         self._lossy = False
 
-    def push(self, time_us: int, data: bytes, track: int, *, keyframe: bool, loss: bool) -> None:
+    def push(self, time_us: int, frame: "Frame", track: int) -> None:
         """Add a frame of the source."""
+        data, keyframe, loss = frame.data, frame.keyframe, frame.after_loss
         self._lossy |= loss
         if keyframe:
             self._broken = not self._begin(data)
