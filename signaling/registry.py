@@ -34,7 +34,9 @@ class Registry:
         return classroom
 
     def open(self, name: str) -> Classroom:
-        """The live lesson of that name, made when there is none."""
+        """The live lesson of that name, made when there is none, ready for a teacher."""
+        if classroom := self._classrooms.get(name):
+            classroom.retire_silent_teacher()  # which may end it
         classroom = self._classrooms.get(name)
         if classroom is None:
             now = self._clock()

@@ -11,6 +11,7 @@ from aiortc.rtcdatachannel import RTCDataChannelParameters
 
 from sfu.datachannel import _Underlay
 from sfu.engine import Engine
+from signaling.classroom import RELAY_BURST
 from signaling.recording import Recording
 from tests import fake_media
 from tests.fake_media import FakeEngine
@@ -70,6 +71,18 @@ async def test_what_one_says_all_others_hear(talkers: list[Talker]) -> None:
     assert teacher.heard == ["a question"]
     assert one.heard == [b"\x01\x02"]
     assert sorted(map(str, two.heard)) == sorted(map(str, ["a question", b"\x01\x02"]))
+
+
+async def test_a_flood_is_cut_off(talkers: list[Talker]) -> None:
+    teacher, one, _ = talkers
+    for number in range(RELAY_BURST + 100):
+        one.channel.send(str(number))
+    await until(lambda: len(teacher.heard) >= RELAY_BURST, talkers)
+    for _ in range(50):
+        for talker in talkers:
+            await talker.step()
+    assert RELAY_BURST <= len(teacher.heard) < RELAY_BURST + 100
+    assert teacher.heard[:RELAY_BURST] == [str(number) for number in range(RELAY_BURST)]
 
 
 async def test_schools_are_told_the_end_and_cannot_fake_it(house: House) -> None:

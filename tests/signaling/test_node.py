@@ -19,6 +19,7 @@ from aiortc import (
     VideoStreamTrack,
 )
 
+from signaling import classroom
 from signaling.config import NodeConfig, load
 from signaling.errors import ConfigError
 from signaling.node import Node, own_addresses, prepare_data_dir
@@ -59,11 +60,16 @@ def connection() -> RTCPeerConnection:
     return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=policy))
 
 
-async def negotiate(pc: RTCPeerConnection, http: ClientSession, url: str, bearer: str) -> Client:
+async def negotiate(
+    pc: RTCPeerConnection, http: ClientSession, url: str, bearer: str, *, setup: str = "actpass"
+) -> Client:
     await pc.setLocalDescription(await pc.createOffer())
+    offer = pc.localDescription.sdp.replace("a=setup:actpass", f"a=setup:{setup}")
     headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/sdp"}
-    async with http.post(url, data=pc.localDescription.sdp, headers=headers) as response:
+    async with http.post(url, data=offer, headers=headers) as response:
         answer = await response.text()
+        if response.status != 201:
+            await pc.close()
         assert response.status == 201, answer
         location = response.headers["Location"]
     connected = asyncio.Event()
@@ -76,12 +82,13 @@ async def negotiate(pc: RTCPeerConnection, http: ClientSession, url: str, bearer
     return Client(pc, location, answer)
 
 
-async def teach(node: Node, http: ClientSession) -> Client:
+async def teach(node: Node, http: ClientSession, *, setup: str = "actpass") -> Client:
     pc = connection()
     pc.addTransceiver(AudioStreamTrack(), direction="sendonly")
     pc.addTransceiver(VideoStreamTrack(), direction="sendonly")
     pc.createDataChannel("chat")
-    return await negotiate(pc, http, f"{node.url}/math/whip", token("teacher"))
+    url = f"{node.url}/math/whip"
+    return await negotiate(pc, http, url, token("teacher"), setup=setup)
 
 
 async def live(node: Node, http: ClientSession) -> list[dict[str, object]]:
@@ -127,6 +134,33 @@ async def test_an_independent_client_teaches_and_another_watches(
     await teacher.pc.close()
     await school.pc.close()
     assert await live(node, http) == []
+
+
+async def test_a_client_that_takes_the_dtls_server_role(node: Node, http: ClientSession) -> None:
+    """As FFmpeg's WHIP muxer may."""
+    teacher = await teach(node, http, setup="passive")
+    assert "a=setup:active" in teacher.answer
+    await until_flowing(node, http)
+    await teacher.pc.close()
+
+
+async def test_a_reloaded_page_replaces_its_own_dead_connection(
+    tmp_path: Path, http: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classroom, "SILENT_AFTER", 0.5)
+    rtc = configured(tmp_path).rtc.model_copy(update={"consent_timeout": 30.0})
+    node = await Node.start(configured(tmp_path, rtc=rtc), dev=True)
+    teacher = await teach(node, http)
+    lesson = await until_flowing(node, http)
+    with pytest.raises(AssertionError, match="has a teacher already"):
+        await teach(node, http)
+    await teacher.pc.getTransceivers()[0].sender.transport.transport.stop()
+    await asyncio.sleep(0.6)  # the silence itself
+    again = await teach(node, http)
+    assert (await until_flowing(node, http))["id"] == lesson["id"]
+    await teacher.pc.close()
+    await again.pc.close()
+    await node.stop()
 
 
 async def test_a_teacher_who_vanishes_is_noticed_and_may_return(

@@ -101,6 +101,7 @@ async def test_a_second_teacher_is_409(house: House) -> None:
 
 async def test_a_silent_teacher_is_replaced_by_itself(house: House) -> None:
     first = await house.teach()
+    house.age("math", SILENT_AFTER)
     own = list(house.native.uptracks)
     house.native.uptrack_stats = [{"id": n, "idle_ms": SILENT_AFTER * 1000} for n in own]
     second = await house.teach()
@@ -111,8 +112,18 @@ async def test_a_silent_teacher_is_replaced_by_itself(house: House) -> None:
     assert published == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_teacher_who_never_connected_is_replaced_after_a_while(house: House) -> None:
+    dead = await house.join("/math/whip", offer("chromium_publish"), token("teacher"))
+    response = await house.post("/math/whip", offer("chromium_publish"), token("teacher"))
+    assert response.status == 409
+    house.age("math", SILENT_AFTER)
+    await house.teach()
+    assert dead.id not in house.native.peers
+
+
 async def test_a_teacher_who_sends_is_not_replaced(house: House) -> None:
     await house.teach()
+    house.age("math", SILENT_AFTER)
     house.native.uptrack_stats = [{"id": house.uptrack("1"), "idle_ms": 20}]
     response = await house.post("/math/whip", offer("chromium_publish"), token("teacher"))
     assert response.status == 409
