@@ -56,6 +56,15 @@ class Seen:
     beeps: list[float] = field(default_factory=list)
 
     @property
+    def taught(self) -> list[int | None]:
+        """The numbers of the pictures that were sent.
+
+        The recorder shows the first picture from the lesson's zero on; when the sound began
+        earlier, that picture stands there twice.
+        """
+        return self.numbers[1:] if self.numbers[:1] == self.numbers[1:2] else self.numbers
+
+    @property
     def skew_ms(self) -> float | None:
         """How late the sound is against the picture."""
         return skew_ms(self.flashes, self.beeps)

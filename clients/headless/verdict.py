@@ -112,7 +112,7 @@ def judge_archive(archive: Archive, state: str, seen: Seen, taught: Taught) -> l
         problems.append(f"The archive has {archive.duration_s:.1f} s of {taught.seconds:.1f} s.")
     if archive.video_frames < taught.frames - MAX_UNRECORDED_FRAMES:
         problems.append(f"The archive has {archive.video_frames} of {taught.frames} pictures.")
-    if (wrong := _first_wrong(seen.numbers)) is not None:
+    if (wrong := _first_wrong(seen.taught)) is not None:
         problems.append(f"Picture {wrong} of the archive is not the one that was sent.")
     if archive.av_skew_ms is None:
         problems.append("The archive's flashes and tones were not found.")

@@ -85,6 +85,11 @@ def test_a_picture_out_of_order_is_told(numbers: list, place: int):
     assert problems == [f"Picture {place} of the archive is not the one that was sent."]
 
 
+def test_the_first_picture_may_stand_longer():
+    seen = Seen(numbers=[0, 0, 1, 2])
+    assert judge_archive(ARCHIVE, "complete", seen, TAUGHT) == []
+
+
 def test_the_file_may_loop():
     seen = Seen(numbers=[598, 599, 0, 1])
     assert judge_archive(ARCHIVE, "complete", seen, TAUGHT) == []

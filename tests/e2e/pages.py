@@ -44,7 +44,9 @@ class Shown:
 
 async def open_page(browser: Browser, url: str) -> Page:
     """A page of its own context, with the test pattern in place."""
-    context = await browser.new_context(viewport={"width": 1366, "height": 768})
+    context = await browser.new_context(
+        viewport={"width": 1366, "height": 768}, permissions=["camera", "microphone"]
+    )
     await context.add_init_script(path=PATTERN)
     page = await context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
@@ -61,6 +63,9 @@ class Teacher:
         self.taught_s = 0.0
 
     async def go_live(self, lesson: str) -> None:
+        await self.page.wait_for_function(
+            "document.getElementById('camera-preview').videoWidth > 0"
+        )
         await self.page.get_by_test_id("lesson-name").fill(lesson)
         await self.page.get_by_test_id("go-live").click()
         status = self.page.get_by_test_id("status")

@@ -40,8 +40,8 @@ async def test_every_picture_arrives_and_is_archived(node: Node, lesson_clip: Pa
     assert entry["state"] == "complete"
     assert {view["source"] for view in entry["views"]} == {"camera", "slides"}
     seen = await replayed(node.url, entry)
-    assert breaks(seen.numbers) == []
-    assert seen.numbers[0] == 0
+    assert breaks(seen.taught) == []
+    assert seen.taught[0] == 0
     assert seen.frames >= sent - 5
     assert seen.beeps
 

@@ -56,16 +56,15 @@ class Teacher:
         self.pipeline.set_state(Gst.State.NULL)
 
     def offer(self, peer: object) -> None:
-        index = 0
-        while transceiver := self.peer.emit("get-transceiver", index):
+        for index in range(2):
+            transceiver = self.peer.emit("get-transceiver", index)
             transceiver.props.direction = GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY
-            index += 1
         promise = Gst.Promise.new_with_change_func(self.offered)
         self.peer.emit("create-offer", None, promise)
 
     def offered(self, promise: Gst.Promise) -> None:
-        description = promise.get_reply().get_value("offer")
-        self.peer.emit("set-local-description", description, Gst.Promise.new())
+        reply = promise.get_reply()  # it owns the description: keep it
+        self.peer.emit("set-local-description", reply.get_value("offer"), Gst.Promise.new())
 
     def gathered(self, peer: object, what: object) -> None:
         complete = GstWebRTC.WebRTCICEGatheringState.COMPLETE

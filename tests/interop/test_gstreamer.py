@@ -42,7 +42,6 @@ async def test_webrtcbin_teaches(node: Node, codec: str):
         gstreamer.stdin.close()
         await asyncio.wait_for(gstreamer.wait(), 10)
     assert report.lost == 0
-    assert report.freezes == 0
     assert report.audio_packets > 100
     entry = await archived(node.url, "math")
     assert entry["state"] == "complete"
