@@ -21,6 +21,9 @@ use crate::track::{Origin, Packet, RtpSink, SenderClock, Uptrack};
 
 /// Streams one peer may have: three simulcast layers and their RTX for a dozen tracks.
 const MAX_STREAMS: usize = 64;
+/// SRTP datagrams kept until the keys are in place: a peer that finished the handshake last may
+/// send before Python has told us the keys, and its first packets are a keyframe.
+const MAX_EARLY: usize = 64;
 /// Larger payloads cannot be sent on with our extensions and tag.
 const MAX_PAYLOAD: usize = 1_500;
 /// SSRC under which we report, where we send nothing.
@@ -124,6 +127,7 @@ pub struct Peer {
     pub sinks: Vec<RtpSink>,
     /// Keys, once the handshake is through.
     pub srtp: Option<Srtp>,
+    early: Vec<Vec<u8>>,
     bindings: FxHashMap<u32, Binding>,
     twcc: TwccRecorder,
     rtt: Micros,
@@ -138,6 +142,7 @@ impl Peer {
             uptracks: Vec::new(),
             sinks: Vec::new(),
             srtp: None,
+            early: Vec::new(),
             bindings: FxHashMap::default(),
             twcc: TwccRecorder::default(),
             rtt: 0,
@@ -154,6 +159,11 @@ impl Peer {
         self.rtt
     }
 
+    /// What came before the keys, oldest first, to be handled now; once.
+    pub fn take_early(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.early)
+    }
+
     // ------------------------------------------------------------------ handle
 
     /// An SRTP datagram; opened in place.
@@ -163,7 +173,9 @@ impl Peer {
         now: Micros,
         inputs: &mut Vec<Input>,
     ) -> Result<(), Dropped> {
-        let srtp = self.srtp.as_mut().ok_or(Dropped::NoKeys)?;
+        let Some(srtp) = self.srtp.as_mut() else {
+            return self.keep_early(datagram);
+        };
         let (len, _) = srtp.inbound.open_rtp(datagram)?;
         let rtp = RtpPacket::parse(&datagram[..len]).map_err(|_| Dropped::Malformed)?;
         if rtp.payload.len() > MAX_PAYLOAD {
@@ -290,6 +302,14 @@ impl Peer {
     }
 
     // ------------------------------------------------------------------ RTP
+
+    fn keep_early(&mut self, datagram: &[u8]) -> Result<(), Dropped> {
+        if self.early.len() == MAX_EARLY {
+            return Err(Dropped::NoKeys);
+        }
+        self.early.push(datagram.to_vec());
+        Ok(())
+    }
 
     fn handle_media(
         &mut self,

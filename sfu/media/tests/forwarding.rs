@@ -366,3 +366,18 @@ fn the_mid_is_sent_until_the_viewer_knows_the_ssrc() {
     run(&mut network, &mut teacher, &mut viewers, SECOND);
     assert_eq!(viewers[0].mids, before);
 }
+
+#[test]
+fn what_a_publisher_sends_before_its_keys_are_in_place_is_not_lost() {
+    let mut network = Network::new(1, 15);
+    let profile = Profile::AeadAes128Gcm;
+    let (client, keys) = network.client_in_handshake(0, LOCAL, profile);
+    let mut teacher = Publisher::of_client(&mut network, 0, client, &[], true);
+    let mut viewers = [Viewer::new(&mut network, LOCAL, teacher.track)];
+    run(&mut network, &mut teacher, &mut viewers, 100 * MILLISECOND);
+    network.command(0, Command::SetKeys(teacher.client.peer, Box::new(keys)));
+    run(&mut network, &mut teacher, &mut viewers, SECOND);
+    drain(&mut network, &mut teacher, &mut viewers, SECOND);
+    assert_eq!(viewers[0].numbers().first(), Some(&0));
+    assert_whole(&viewers[0], &teacher);
+}

@@ -68,15 +68,25 @@ impl Shard {
         }
     }
 
-    pub(super) fn set_keys(&mut self, id: PeerId, srtp: Srtp) {
-        let Some((_, peer)) = self.peer_mut(id) else {
+    pub(super) fn set_keys<T: Transmit + ?Sized>(
+        &mut self,
+        id: PeerId,
+        srtp: Srtp,
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        let Some((slot, peer)) = self.peer_mut(id) else {
             return;
         };
         peer.srtp = Some(srtp);
+        let early = peer.take_early();
         let sources: Vec<_> = peer.sinks.iter().filter_map(|s| s.source).collect();
         sources
             .into_iter()
             .for_each(|track| self.want_picture(track));
+        for mut datagram in early {
+            self.handle_srtp_of(slot, &mut datagram, now, outbox, Peer::handle_rtp);
+        }
     }
 
     pub(super) fn add_uptrack(&mut self, peer: PeerId, id: UptrackId, config: UptrackConfig) {

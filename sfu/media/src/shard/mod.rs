@@ -181,7 +181,7 @@ impl Shard {
             Command::RemovePeer(id) => self.remove_peer(id),
             Command::RotateCredentials(id, new) => self.rotate_credentials(id, new, now),
             Command::SendDtls(id, datagram) => self.send_dtls(id, &datagram, outbox),
-            Command::SetKeys(id, srtp) => self.set_keys(id, *srtp),
+            Command::SetKeys(id, srtp) => self.set_keys(id, *srtp, now, outbox),
             Command::AddUptrack(peer, id, config) => self.add_uptrack(peer, id, *config),
             Command::AddDowntrack(peer, id, config) => self.add_downtrack(peer, id, *config),
             Command::SetSource(id, source) => self.set_source(id, source),
@@ -321,6 +321,17 @@ impl Shard {
             self.counters.dropped.unknown_address += 1;
             return;
         };
+        self.handle_srtp_of(slot, datagram, now, outbox, handle);
+    }
+
+    fn handle_srtp_of<T: Transmit + ?Sized>(
+        &mut self,
+        slot: usize,
+        datagram: &mut [u8],
+        now: Micros,
+        outbox: &mut Outbox<T>,
+        handle: HandleSrtp,
+    ) {
         let mut inputs = std::mem::take(&mut self.inputs);
         if let Some(peer) = self.peers[slot].as_mut()
             && let Err(dropped) = handle(peer, datagram, now, &mut inputs)

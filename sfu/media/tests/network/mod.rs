@@ -136,6 +136,18 @@ impl Network {
 
     /// A client that is connected: checks sent, keys on both sides.
     pub fn client(&mut self, shard: usize, link: Link, profile: Profile) -> Client {
+        let (client, keys) = self.client_in_handshake(shard, link, profile);
+        self.command(shard, Command::SetKeys(client.peer, Box::new(keys)));
+        client
+    }
+
+    /// A client whose address is known, and the keys that the shard does not have yet.
+    pub fn client_in_handshake(
+        &mut self,
+        shard: usize,
+        link: Link,
+        profile: Profile,
+    ) -> (Client, Srtp) {
         self.clients += 1;
         let peer = PeerId(self.ids.next(shard));
         let address = SocketAddr::from(([10, 0, 0, 1], 1_000 + self.clients));
@@ -154,14 +166,14 @@ impl Network {
             inbound: inbound(down),
             outbound: outbound(up),
         };
-        self.command(shard, Command::SetKeys(peer, Box::new(server)));
         self.deliver_to_shard(shard, address, check(&credentials, true));
         self.links.insert(address, link);
-        Client {
+        let client = Client {
             peer,
             address,
             srtp,
-        }
+        };
+        (client, server)
     }
 
     pub fn set_link(&mut self, address: SocketAddr, link: Link) {

@@ -69,6 +69,17 @@ impl Publisher {
         rtx: bool,
     ) -> Self {
         let client = network.client(shard, link, Profile::AeadAes128Gcm);
+        Self::of_client(network, shard, client, rids, rtx)
+    }
+
+    /// The tracks of a client that is there already.
+    pub fn of_client(
+        network: &mut Network,
+        shard: usize,
+        client: Client,
+        rids: &[(&'static str, usize)],
+        rtx: bool,
+    ) -> Self {
         let track = UptrackId(network.ids.next(shard));
         let config = UptrackConfig {
             mid: "0".into(),
