@@ -360,10 +360,11 @@ impl Runner {
         let mut batch = ReceiveBatch::default();
         loop {
             self.inbox.wake.clear();
-            let received = self.receive(&mut batch);
+            // Commands first: a check may follow its peer's announcement on the heels.
             let Some(obeyed) = self.obey() else {
                 return;
             };
+            let received = self.receive(&mut batch);
             let now = self.clock.now();
             self.shard.handle_timeout(now, &mut self.outbox);
             self.shard.forward(&mut self.outbox);
