@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from pathlib import Path
 
@@ -28,7 +29,10 @@ _NODE_TIMEOUT = 1.9  # seconds for the node: the worker finishes the archive mea
 async def demo(data_dir: Path, port: int, console: Console) -> None:
     """Run node and teacher until a signal comes; raises HeadlessError."""
     files = demo_files()
-    node = await Node.start(data_dir, port=port, udp_port=None, show_log=True)
+    environment = {"TONGBU_LOG__LEVEL": os.environ.get("TONGBU_LOG__LEVEL", "warning")}
+    node = await Node.start(
+        data_dir, port=port, udp_port=None, environment=environment, show_log=True
+    )
     try:
         stopped = _stop_signal()
         async with Api(node.url) as api:
@@ -77,6 +81,7 @@ async def _until(stopped: asyncio.Event, lesson: Publication, node: Node) -> Non
 
 
 def _links(url: str) -> Panel:
+    url = url.replace("127.0.0.1", "localhost")
     rows = (
         ("Teach", f"{url}/teach", "start a lesson of your own"),
         ("Join", f"{url}/join/{LESSON}", "the lesson that is going on"),

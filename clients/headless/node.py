@@ -106,10 +106,9 @@ class Node:
 
     async def _keep_log(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:
-            text = line.decode(errors="replace").rstrip()
-            self.log.append(text)
-            if self._show_log:
-                print(text, file=sys.stderr)
+            self.log.append(line.decode(errors="replace").rstrip())
+            if self._show_log and self.url:  # why a node did not start is told by the error
+                print(self.log[-1], file=sys.stderr)
 
     async def _drained(self) -> None:
         """Wait for the rest of the output. The worker may hold the pipe a little longer."""

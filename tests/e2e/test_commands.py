@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from asyncio.subprocess import PIPE
@@ -53,7 +54,7 @@ async def test_demo(cache: dict[str, str], tmp_path: Path):
         assert line, printed
         printed += line
     for link in ("/teach", "/join/demo", "/archive"):
-        assert re.search(rf"http://127\.0\.0\.1:\d+{link}\b", printed.decode())
+        assert re.search(rf"http://localhost:\d+{link}\b", printed.decode())
     await asyncio.sleep(3.0)
 
     process.send_signal(signal.SIGINT)
@@ -65,3 +66,22 @@ async def test_demo(cache: dict[str, str], tmp_path: Path):
     manifests = list(tmp_path.glob("lessons/*/manifest.json"))
     assert len(manifests) == 1
     assert json.loads(manifests[0].read_text())["entry"]["state"] == "complete"
+
+
+async def test_demo_on_a_taken_port(cache: dict[str, str], tmp_path: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "signaling.cli", "demo", "--port", port),
+            *("--data-dir", str(tmp_path)),
+            env={**cache, "TONGBU_RTC__UDP_PORT": "0"},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    assert errors.startswith(b"Error: The node did not start: ")
+    assert port.encode() in errors
+    assert errors.count(b"\n") == 1, errors.decode()
