@@ -128,6 +128,8 @@ pub struct Peer {
     /// Keys, once the handshake is through.
     pub srtp: Option<Srtp>,
     early: Vec<Vec<u8>>,
+    /// Memory for report blocks, used again and again.
+    blocks: Vec<rtcp::ReportBlock>,
     bindings: FxHashMap<u32, Binding>,
     twcc: TwccRecorder,
     rtt: Micros,
@@ -143,6 +145,7 @@ impl Peer {
             sinks: Vec::new(),
             srtp: None,
             early: Vec::new(),
+            blocks: Vec::new(),
             bindings: FxHashMap::default(),
             twcc: TwccRecorder::default(),
             rtt: 0,
@@ -270,11 +273,9 @@ impl Peer {
         outbox: &mut Outbox<T>,
     ) {
         scratch.clear();
-        let blocks: Vec<_> = self
-            .uptracks
-            .iter_mut()
-            .flat_map(|t| t.reports(now))
-            .collect();
+        let blocks = &mut self.blocks;
+        blocks.clear();
+        blocks.extend(self.uptracks.iter_mut().flat_map(|t| t.reports(now)));
         // Five bits count the blocks of one report.
         for blocks in blocks.chunks(31) {
             rtcp::receiver_report(scratch, OUR_SSRC, blocks);

@@ -13,41 +13,49 @@ impl Shard {
     /// Send on what was taken since the last call: for each track and viewer the packets in a
     /// row, so that they lie side by side in the arena and leave as one train.
     pub fn forward<T: Transmit + ?Sized>(&mut self, outbox: &mut Outbox<T>) {
-        for track in std::mem::take(&mut self.fed) {
-            let Some(route) = self.routes.get_mut(&track) else {
-                continue;
-            };
-            let best = route.best();
-            let mut waiting = false;
-            for viewer in &route.viewers {
-                let Some(peer) = self.peers[viewer.peer].as_mut() else {
-                    continue;
-                };
-                let (Some(srtp), Some(path)) = (peer.srtp.as_ref(), peer.ice.path()) else {
-                    continue;
-                };
-                let sink = &mut peer.sinks[viewer.sink];
-                for packet in &route.pending {
-                    sink.forward(packet, best, (&srtp.outbound, path), outbox);
-                }
-                waiting |= sink.downtrack.waits_for_keyframe(best);
-            }
-            self.counters.forwarded += (route.pending.len() * route.viewers.len()) as u64;
-            for packet in &route.pending {
-                route
-                    .journals
-                    .iter_mut()
-                    .for_each(|j| j.handle_packet(packet, best));
-                for &shard in &route.shards {
-                    self.messages
-                        .push((shard, Message::Media(track, Arc::clone(packet))));
-                }
-            }
-            route.pending.clear();
-            if waiting {
-                self.request_keyframe(track, Some(best));
+        let mut fed = std::mem::take(&mut self.fed);
+        for track in fed.drain(..) {
+            let waiting = self.forward_track(track, outbox);
+            if let Some(layer) = waiting {
+                self.request_keyframe(track, Some(layer));
             }
         }
+        self.fed = fed; // its memory serves the next batch
+    }
+
+    /// Returns the layer that somebody waits for a keyframe of.
+    fn forward_track<T: Transmit + ?Sized>(
+        &mut self,
+        track: UptrackId,
+        outbox: &mut Outbox<T>,
+    ) -> Option<u8> {
+        let route = self.routes.get_mut(&track)?;
+        let best = route.best();
+        let mut waiting = false;
+        for viewer in &route.viewers {
+            let Some(peer) = self.peers[viewer.peer].as_mut() else {
+                continue;
+            };
+            let (Some(srtp), Some(path)) = (peer.srtp.as_ref(), peer.ice.path()) else {
+                continue;
+            };
+            let sink = &mut peer.sinks[viewer.sink];
+            for packet in &route.pending {
+                sink.forward(packet, best, (&srtp.outbound, path), outbox);
+            }
+            waiting |= sink.downtrack.waits_for_keyframe(best);
+        }
+        self.counters.forwarded += (route.pending.len() * route.viewers.len()) as u64;
+        for packet in route.pending.drain(..) {
+            for journal in &mut route.journals {
+                journal.handle_packet(&packet, best);
+            }
+            for &shard in &route.shards {
+                let message = Message::Media(track, Arc::clone(&packet));
+                self.messages.push((shard, message));
+            }
+        }
+        waiting.then_some(best)
     }
 
     pub(super) fn started(&mut self, uptrack: UptrackId, layer: usize, ssrc: u32) {

@@ -164,6 +164,20 @@ impl Publisher {
         self.next += packets;
     }
 
+    /// One picture of the first layer as it would be sent now, for the caller to deliver.
+    pub fn picture_datagrams(&mut self, now: Micros, packets: u32) -> Vec<Vec<u8>> {
+        let timestamp = ((now / 10) * 9 / 10) as u32;
+        let keyframe = std::mem::take(&mut self.layers[0].keyframe_wanted);
+        let mut datagrams = Vec::new();
+        for i in 0..packets {
+            let payload = payload(self.next + i, i == 0, keyframe, self.layers[0].size);
+            let header = self.next_header(0, timestamp, i + 1 == packets, &payload);
+            datagrams.push(self.sealed(0, header, &payload, false));
+        }
+        self.next += packets;
+        datagrams
+    }
+
     /// A sender report: NTP time is network time.
     pub fn send_report(&mut self, network: &mut Network) {
         let timestamp = ((network.now / 10) * 9 / 10) as u32;
@@ -263,22 +277,43 @@ impl Publisher {
         marker: bool,
         payload: Vec<u8>,
     ) {
+        let header = self.next_header(index, timestamp, marker, &payload);
+        self.launch(network, index, header, &payload, false);
+    }
+
+    fn next_header(
+        &mut self,
+        index: usize,
+        timestamp: u32,
+        marker: bool,
+        payload: &[u8],
+    ) -> (u64, RtpHeader) {
         let layer = &mut self.layers[index];
         layer.sequence += 1;
-        let header = header(PAYLOAD_TYPE, layer.sequence, timestamp, marker, layer.ssrc);
-        let sent = (layer.sequence, timestamp, marker, payload.clone());
+        let sent = (layer.sequence, timestamp, marker, payload.to_vec());
         layer.sent.insert(layer.sequence as u16, sent);
-        self.launch(network, index, header, &payload, false);
+        header(PAYLOAD_TYPE, layer.sequence, timestamp, marker, layer.ssrc)
     }
 
     fn launch(
         &mut self,
         network: &mut Network,
         index: usize,
-        (sequence, header): (u64, RtpHeader),
+        header: (u64, RtpHeader),
         payload: &[u8],
         repair: bool,
     ) {
+        let datagram = self.sealed(index, header, payload, repair);
+        network.send(self.client.address, datagram);
+    }
+
+    fn sealed(
+        &mut self,
+        index: usize,
+        (sequence, header): (u64, RtpHeader),
+        payload: &[u8],
+        repair: bool,
+    ) -> Vec<u8> {
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let transport = self.transport_sequence.to_be_bytes();
         let rid_id = if repair { REPAIRED_RID_ID } else { RID_ID };
@@ -291,13 +326,10 @@ impl Publisher {
         datagram.extend_from_slice(payload);
         let len = datagram.len();
         datagram.resize(len + RTP_OVERHEAD, 0);
-        let sealed =
-            self.client
-                .srtp
-                .outbound
-                .seal_rtp((sequence >> 16) as u32, &mut datagram, len);
+        let outbound = &self.client.srtp.outbound;
+        let sealed = outbound.seal_rtp((sequence >> 16) as u32, &mut datagram, len);
         datagram.truncate(sealed.expect("room for the tag"));
-        network.send(self.client.address, datagram);
+        datagram
     }
 }
 
