@@ -26,7 +26,7 @@ SECONDS = 20.0
 CAMERA_RATE = 30
 SLIDES_RATE = 5
 
-_VERSION = "1"  # part of the folder's name: raise it when the pictures or the sound change
+_VERSION = "2"  # part of the folder's name: raise it when the pictures or the sound change
 _CAMERA_BITRATE = 1_500_000
 _SLIDES_BITRATE = 400_000
 _VOICE_BITRATE = 32_000

@@ -80,7 +80,7 @@ class Strip:
 
 
 CAMERA_STRIP = Strip(x=160, y=656, cell=24)
-SLIDES_STRIP = Strip(x=96, y=680, cell=16)
+SLIDES_STRIP = Strip(x=96, y=696, cell=8)
 
 
 def luma_of(frame: av.VideoFrame) -> Luma:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import av
 import click
 import uvloop
-from aiortc import RTCStatsReport
+from aiortc import RTCPeerConnection, RTCStatsReport
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from rich.console import Console
 from rich.live import Live
@@ -86,6 +86,11 @@ class School:
         self._asked_at = 0.0
         self._first_frame_at: float | None = None
         self._begin(slides)
+
+    @property
+    def connection(self) -> RTCPeerConnection:
+        """The WebRTC connection, for its state and description."""
+        return self._connection
 
     async def start(self) -> None:
         """Join; raises EndpointError or ConnectionLost."""

@@ -73,21 +73,6 @@ def test_slides_change_and_tell_their_number(tmp_path: Path):
     assert len({round(value, 1) for value in contents}) == len(demo_scene.SLIDES)
 
 
-def test_the_board_fills_up():
-    pictures = demo_scene.camera(4.0, 5)
-    chalk = [(picture[60:150, 160:740] > 180).sum() for picture in pictures]
-    assert chalk[0] == 0
-    assert chalk[-1] > 1000
-    assert chalk[10] > chalk[5]
-
-
-def test_the_voice_pauses_around_the_tone():
-    samples = demo_voice.voice(4.0)
-    quiet = samples[round(2.1 * demo_voice.RATE) + 10 : round(2.21 * demo_voice.RATE)]
-    assert np.abs(quiet).max() == 0
-    assert np.abs(samples[round(2.5 * demo_voice.RATE) : round(3.5 * demo_voice.RATE)]).max() > 0.05
-
-
 def test_files_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made: list[str] = []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aioice import stun
 
 from clients.headless.api import Api
 from clients.headless.node import Node
@@ -37,6 +38,18 @@ async def node_address(node: Node) -> tuple[str, int]:
     candidate = re.search(r"a=candidate:\S+ 1 udp \d+ ([\d.]+) (\d+)", answer, re.IGNORECASE)
     assert candidate, answer
     return candidate[1], int(candidate[2])
+
+
+def impostor(answer: str) -> bytes:
+    """A STUN check that knows a member's name and not the password, and wants to be nominated."""
+    ufrag = re.search(r"a=ice-ufrag:(\S+)", answer)
+    assert ufrag
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{ufrag[1]}:else"
+    request.attributes["PRIORITY"] = 1
+    request.attributes["USE-CANDIDATE"] = None
+    request.add_message_integrity(b"not the password")
+    return bytes(request)
 
 
 def hostile(seed: int) -> list[bytes]:
@@ -69,16 +82,22 @@ async def test_garbage_does_not_disturb_a_lesson(node: Node, lesson_clip: Path):
     async with teaching(node.url, "math", lesson_clip), watching(node.url, "math") as pupil:
         await pupil.sees(15)
         lines = len(node.log)
+        forged = impostor(pupil.school.connection.remoteDescription.sdp)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
             for round_number in range(DATAGRAMS // 12):
-                for datagram in hostile(round_number):
+                for datagram in [forged, *hostile(round_number)]:
                     attacker.sendto(datagram, address)
                 if round_number % 20 == 0:
                     await pupil.sees(len(pupil.numbers) + 1)
         await pupil.sees(len(pupil.numbers) + 45)
         report = await pupil.school.measure()
+        async with Api(node.url) as api:
+            await api.become("teacher", "math")
+            shard = (await api.stats())["shards"][0]
     assert breaks(pupil.numbers) == []
     assert report.lost == 0
+    assert shard["dropped_malformed"] > 0
+    assert shard["dropped_unauthentic"] >= DATAGRAMS // 12
     assert len(node.log) - lines < 20, "a line of log per packet"
 
 
