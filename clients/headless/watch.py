@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -194,6 +195,7 @@ async def watch(
         school = School(endpoint, slides=slides)
         try:
             await school.start()
+            _leave_on_interrupt(school)
             status = _Status(url, school)
             with (
                 Live(status, console=Console(stderr=True, quiet=quiet), refresh_per_second=2),
@@ -206,6 +208,12 @@ async def watch(
     if report.first_frame_ms is None and not report.ended:
         raise ConnectionLost(f"{url} was joined, but no picture came.")
     return report
+
+
+def _leave_on_interrupt(school: School) -> None:
+    """Ctrl-C ends the watching, not the program: the report is still wanted."""
+    with suppress(RuntimeError, ValueError):  # not the main thread: nobody presses Ctrl-C here
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, school.over.set)
 
 
 class _Status:

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from clients.headless.api import Api
+from clients.headless.node import Node
+from tests.e2e.classroom import until
+
 
 @pytest.fixture(scope="session")
 def cache(request: pytest.FixtureRequest) -> dict[str, str]:
@@ -85,3 +89,43 @@ async def test_demo_on_a_taken_port(cache: dict[str, str], tmp_path: Path):
     assert errors.startswith(b"Error: The node did not start: ")
     assert port.encode() in errors
     assert errors.count(b"\n") == 1, errors.decode()
+
+
+async def test_publish_and_watch_until_ctrl_c(node: Node, lesson_clip: Path):
+    async with Api(node.url) as api:
+        school = await api.become("school", "math")
+        teacher = await api.become("teacher", "math")
+        publish = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "signaling.cli", "publish", f"{node.url}/math/whip"),
+            *(str(lesson_clip), "--loop"),
+            env={**os.environ, "TONGBU_TOKEN": teacher},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+
+        async def has_tracks() -> bool:
+            live = await api.live("math")
+            return bool(live and live["tracks"])
+
+        await until(has_tracks, 15, "the lesson")
+        watch = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "signaling.cli", "watch", f"{node.url}/math/whep", "--json"),
+            env={**os.environ, "TONGBU_TOKEN": school},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+
+        async def has_school() -> bool:
+            live = await api.live("math")
+            return bool(live and live["schools"])
+
+        await until(has_school, 15, "the school")
+        await asyncio.sleep(2.0)
+        for process in (watch, publish):
+            process.send_signal(signal.SIGINT)
+        output, errors = await asyncio.wait_for(watch.communicate(), 10)
+        _, more = await asyncio.wait_for(publish.communicate(), 10)
+        assert await api.live("math") is None
+    assert (watch.returncode, publish.returncode) == (0, 0)
+    assert json.loads(output)["video_frames"] > 20
+    assert b"Traceback" not in errors + more
