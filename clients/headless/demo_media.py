@@ -7,6 +7,7 @@ one every second: that bounds how long a school that joins waits for its first p
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -135,20 +136,13 @@ def _encode_voice(container: OutputContainer, stream: AudioStream, seconds: floa
     container.mux(stream.encode())
 
 
-class _published:  # noqa: N801 - used as a `with` statement's verb
+@contextmanager
+def _published(path: Path) -> Iterator[OutputContainer]:
     """An MP4 that appears under its name only when it is complete."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
-
-    def __enter__(self) -> OutputContainer:
-        self._container = av.open(self._partial, "w", format="mp4")
-        return self._container
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._container.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with av.open(partial, "w", format="mp4") as container:
+            yield container
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,8 +1,12 @@
 """What the demo teacher's camera and slides show: plain pictures, animated with numpy.
 
-The pictures are drawings (`pictures/*.svg`, rendered once to PNG by a browser), so that Chinese
-text looks right on a machine without a Chinese font. A painter keeps the still part in memory and
-touches only what moves: a frame costs about 2 ms.
+The pictures are drawings (`pictures/*.svg`), rendered once to PNG so that Chinese text looks right
+on a machine without a Chinese font:
+
+    chromium --headless --hide-scrollbars --default-background-color=00000000 \\
+        --window-size=1280,720 --screenshot=slide-1.png slide-1.svg
+
+A painter keeps the still part in memory and touches only what moves: a frame costs about 3 ms.
 
 Pictures are yuv420p as PyAV has it: one array of (height * 3 / 2, width), luma first.
 """

@@ -81,7 +81,7 @@ def assert_is_what_was_sent(shown: Shown) -> None:
     """Pictures go forward and are the ones that were drawn. A busy machine may skip some."""
     assert len(shown.numbers) > 20
     assert shown.unreadable <= len(shown.numbers) // 20
-    assert all(a < b for a, b in pairwise(shown.numbers))
+    assert all(a <= b for a, b in pairwise(shown.numbers))  # a canvas may be captured twice
     assert shown.difference < CODEC_NOISE
 
 
