@@ -1,15 +1,19 @@
 """aiortc teaches by WHIP and watches by WHEP: clients that share no code with the node."""
 
 import asyncio
+import io
 import json
 from pathlib import Path
 
+import av
 import pytest
 from aiortc import RTCDataChannel, RTCPeerConnection
 
 from clients.headless.api import Api
 from clients.headless.errors import EndpointError
+from clients.headless.marks import CAMERA_STRIP, luma_of
 from clients.headless.node import Node
+from clients.headless.replay import Seen
 from clients.headless.whip import Endpoint, negotiate, peer_connection
 from tests.e2e.classroom import (
     archived,
@@ -44,14 +48,31 @@ async def test_every_picture_arrives_and_is_archived(node: Node, lesson_clip: Pa
     assert seen.taught[0] == 0
     assert seen.frames >= sent - 5
     assert seen.beeps
+    slides = await replayed(node.url, entry, "slides")
+    assert breaks(slides.taught) == []
+    assert slides.frames >= sent - 5
 
 
-async def test_vp8_is_forwarded(node: Node, vp8_clip: Path):
-    async with teaching(node.url, "math", vp8_clip), watching(node.url, "math") as pupil:
-        await pupil.sees(60)
-        report = await pupil.school.measure()
+async def test_vp8_is_forwarded_and_archived(node: Node, vp8_clip: Path):
+    async with teaching(node.url, "math", vp8_clip) as lesson:
+        async with watching(node.url, "math") as pupil:
+            await pupil.sees(60)
+            report = await pupil.school.measure()
+        assert lesson.camera is not None
+        sent = lesson.camera.sent
     assert breaks(pupil.numbers) == []
     assert report.lost == 0
+
+    entry = await archived(node.url, "math")
+    (view,) = entry["views"]
+    assert (view["codec"], view["hls"]) == ("VP8", None)
+    async with Api(node.url) as api:
+        await api.become("archivist", "math")
+        webm = await api.file(view["webm"])
+    with av.open(io.BytesIO(webm)) as container:
+        numbers = [CAMERA_STRIP.read(luma_of(frame)) for frame in container.decode(video=0)]
+    assert breaks(Seen(numbers=numbers).taught) == []
+    assert len(numbers) >= sent - 5
 
 
 async def test_a_late_school_joins_at_a_keyframe(node: Node, lesson_clip: Path):
