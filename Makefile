@@ -4,13 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 WEB    := clients/web
 CRATE  := sfu/media
+LOAD   := benchmarks/loadgen
 RUST   := $(shell find $(CRATE)/src -name '*.rs') $(CRATE)/Cargo.toml $(CRATE)/Cargo.lock
+LOADER := $(shell find $(LOAD)/src -name '*.rs') $(LOAD)/Cargo.toml $(LOAD)/Cargo.lock
 PAGES  := $(shell find $(WEB)/src $(WEB)/*.html -type f) $(WEB)/package-lock.json $(WEB)/vite.config.ts
 PYTHON ?= python3
 CARGO  := cargo --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python test-web test-e2e lint format selftest fuzz clean
+.PHONY: help run test test-rust test-python test-web test-e2e bench-fanout lint format selftest fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +25,7 @@ test: test-rust test-python test-web test-e2e ## Set up what the tests need and 
 test-rust: ## The media plane on a virtual network and clock (needs no Python)
 	$(CARGO) test --manifest-path $(CRATE)/Cargo.toml
 
-test-python: $(VENV)/.dev ## The Python packages
+test-python: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## The Python packages
 	$(BIN)/pytest tests --ignore tests/e2e --ignore tests/interop
 
 test-web: $(WEB)/node_modules/.installed ## The web client's own tests
@@ -33,6 +35,10 @@ test-e2e: $(VENV)/.dev $(WEB)/dist/.built ## Real browsers and other people's cl
 	tests/tools.sh
 	$(BIN)/pytest tests/e2e tests/interop
 
+bench-fanout: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## What forwarding a packet to a viewer costs (a minute)
+	@$(BIN)/python -m benchmarks fanout
+	@$(BIN)/python -m benchmarks fanout --audio-only
+
 lint: $(VENV)/.dev $(WEB)/node_modules/.installed ## All linters, formatters and type checkers, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,12 +47,14 @@ lint: $(VENV)/.dev $(WEB)/node_modules/.installed ## All linters, formatters and
 	cargo fmt --manifest-path $(CRATE)/Cargo.toml --check
 	$(CARGO) clippy --manifest-path $(CRATE)/Cargo.toml --all-targets -- -D warnings
 	PYO3_PYTHON=$(abspath $(BIN))/python $(CARGO) clippy --manifest-path $(CRATE)/Cargo.toml --features python -- -D warnings
+	cd $(LOAD) && cargo fmt --check && $(CARGO) clippy --all-targets -- -D warnings
 	cd $(WEB) && npm run --silent lint && npm run --silent typecheck
 
 format: $(VENV)/.dev $(WEB)/node_modules/.installed ## Format everything
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 	cargo fmt --manifest-path $(CRATE)/Cargo.toml
+	cargo fmt --manifest-path $(LOAD)/Cargo.toml
 	cd $(WEB) && npm run --silent format
 
 selftest: $(VENV)/.installed $(WEB)/dist/.built ## Teach, watch, record and replay one lesson on this machine
@@ -78,6 +86,11 @@ $(VENV)/.dev: $(BIN)/maturin pyproject.toml $(RUST)
 	@echo "== Native media plane, release mode, and the tools of the tests"
 	$(BIN)/maturin develop --quiet --release $(EXTRAS)
 	@touch $@ $(VENV)/.installed
+
+benchmarks/_loadgen.abi3.so: $(LOADER) $(RUST)
+	@echo "== Load generator of the benchmarks, release mode"
+	cd $(LOAD) && $(CARGO) build --release
+	cp $(CRATE)/target/release/libtongbu_loadgen.so $@
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json $(WEB)/package.json
 	@command -v npm >/dev/null || { echo "Tongbu needs Node 20.19 or newer with npm"; exit 1; }

@@ -43,6 +43,10 @@ pub struct ShardCounters {
     pub datagrams_in: u64,
     /// Their bytes.
     pub bytes_in: u64,
+    /// System calls to receive them.
+    pub receive_calls: u64,
+    /// Times the shard slept.
+    pub waits: u64,
     /// Media packets times viewers they were lined up for.
     pub forwarded: u64,
     /// Media messages another shard's full inbox refused.

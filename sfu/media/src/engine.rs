@@ -371,6 +371,7 @@ impl Runner {
             self.outbox.flush();
             self.deliver();
             if received + obeyed == 0 {
+                self.shard.counters.waits += 1;
                 let wait = self.shard.poll_timeout().saturating_sub(now).min(IDLE);
                 wait_readable(&self.socket, &*self.inbox.wake, wait.div_ceil(1_000) as i32);
             }
@@ -383,6 +384,7 @@ impl Runner {
         for _ in 0..MAX_BATCHES {
             // An error of a UDP socket is an ICMP message about some peer: nothing to do.
             let count = self.socket.receive(batch).unwrap_or(0);
+            self.shard.counters.receive_calls += 1;
             let now = self.clock.now();
             for (path, datagram) in batch.datagrams() {
                 self.shard

@@ -17,6 +17,8 @@ pub(super) fn shard_stats<'py>(
         ("peers", stats.peers as u64),
         ("datagrams_in", counters.datagrams_in),
         ("bytes_in", counters.bytes_in),
+        ("receive_calls", counters.receive_calls),
+        ("waits", counters.waits),
         ("forwarded", counters.forwarded),
         ("datagrams_out", stats.sent.datagrams),
         ("bytes_out", stats.sent.bytes),

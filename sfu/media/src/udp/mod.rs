@@ -106,6 +106,14 @@ impl Socket {
         })
     }
 
+    /// Send one datagram now, as a client does. Refusals are counted: UDP may lose.
+    pub fn send_to(&mut self, datagram: &[u8], to: SocketAddr) {
+        match self.socket.send_to(datagram, to) {
+            Ok(_) => self.counters.datagrams += 1,
+            Err(_) => self.counters.refused += 1,
+        }
+    }
+
     /// Take what waits, at most a batch; 0 when nothing does.
     pub fn receive(&self, batch: &mut ReceiveBatch) -> io::Result<usize> {
         batch.receive(self.socket.as_raw_fd())

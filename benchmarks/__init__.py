@@ -1,0 +1,1 @@
+"""Questions about speed, one file each; one JSON line an answer."""

@@ -1,0 +1,50 @@
+"""`python -m benchmarks NAME`: one question, one answer; `--list` names them."""
+
+import argparse
+import importlib
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+NAMES = ("fanout",)
+
+
+def main() -> int:
+    """Run one benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="the benchmarks there are")
+    commands = parser.add_subparsers(dest="name")
+    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
+    for name, module in modules.items():
+        summary = (module.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        command.add_argument("--json", action="store_true", help="one JSON line")
+        command.add_argument("--quick", action="store_true", help="under 40 s")
+        module.arguments(command)
+    options = parser.parse_args()
+    if options.list or options.name is None:
+        for name, module in modules.items():
+            print(f"{name:12} {(module.__doc__ or '').splitlines()[0]}")
+        return 0
+    module = modules[options.name]
+    if options.quick:
+        module.quick(options)
+    answer = {"benchmark": options.name, **module.run(options)}
+    if options.json:
+        print(json.dumps(answer))
+    else:
+        _print_table(answer)
+    return 0
+
+
+def _print_table(answer: dict[str, object]) -> None:
+    table = Table("what", "figure")
+    for key, value in answer.items():
+        table.add_row(key, str(value))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Run as a process of its own: the least that sending to these ports could cost.
+
+`python -m benchmarks.limit PORT...` with the trace in the environment; prints packets and CPU
+microseconds a packet.
+"""
+
+import argparse
+import json
+
+from benchmarks import _loadgen
+
+
+def main() -> None:
+    """Measure once."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--video-bps", type=int, required=True)
+    parser.add_argument("--spread-us", type=int, default=0)
+    parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("ports", type=int, nargs="+")
+    options = parser.parse_args()
+    packets, us = _loadgen.limit_us_per_packet(
+        [f"127.0.0.1:{port}" for port in options.ports],
+        video_bps=options.video_bps,
+        spread_us=options.spread_us,
+        seconds=options.seconds,
+    )
+    print(json.dumps({"packets": packets, "us_per_packet": us}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+//! The generator for Python.
+
+use std::net::SocketAddr;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use tongbu_media::crypto::Profile;
+
+use crate::client::{Publishing, Remote};
+use crate::generator::{self, Order};
+use crate::limit;
+use crate::trace::TraceConfig;
+
+#[pymodule]
+mod _loadgen {
+    #[pymodule_export]
+    use super::{Generator, limit_us_per_packet};
+}
+
+fn address(text: &str) -> PyResult<SocketAddr> {
+    text.parse()
+        .map_err(|_| PyValueError::new_err(format!("{text} is no address and port")))
+}
+
+/// See `benchmarks/_loadgen.pyi`.
+#[pyclass(frozen)]
+struct Generator {
+    inner: generator::Generator,
+    clients: std::sync::atomic::AtomicUsize,
+}
+
+#[pymethods]
+impl Generator {
+    #[new]
+    fn new() -> PyResult<Self> {
+        Ok(Self {
+            inner: generator::Generator::start()?,
+            clients: 0.into(),
+        })
+    }
+
+    #[pyo3(signature = (server, ufrag, pwd, local_ufrag, *, audio=None, video=None, sampled=false))]
+    #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn add(
+        &self,
+        server: &str,
+        ufrag: String,
+        pwd: String,
+        local_ufrag: String,
+        audio: Option<(u8, u32)>,
+        video: Option<(u8, u32)>,
+        sampled: bool,
+    ) -> PyResult<usize> {
+        let client = self
+            .clients
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let remote = Remote {
+            address: address(server)?,
+            ufrag,
+            pwd,
+            local_ufrag,
+        };
+        let publishing = audio
+            .zip(video)
+            .map(|(audio, video)| Publishing { audio, video });
+        self.inner.order(Order::Add {
+            client,
+            remote,
+            publishing,
+            sampled,
+        });
+        Ok(client)
+    }
+
+    fn poll_dtls(&self, py: Python<'_>) -> Vec<(usize, Py<PyBytes>)> {
+        let waiting = self.inner.poll_dtls();
+        waiting
+            .into_iter()
+            .map(|(c, d)| (c, PyBytes::new(py, &d).unbind()))
+            .collect()
+    }
+
+    fn send_dtls(&self, client: usize, datagram: Vec<u8>) {
+        self.inner.order(Order::Dtls { client, datagram });
+    }
+
+    fn set_keys(&self, client: usize, profile: &str, rx: Vec<u8>, tx: Vec<u8>) -> PyResult<()> {
+        let profile = Profile::from_name(profile)
+            .ok_or_else(|| PyValueError::new_err("unknown SRTP profile"))?;
+        self.inner.order(Order::Keys {
+            client,
+            profile,
+            rx,
+            tx,
+        });
+        Ok(())
+    }
+
+    #[pyo3(signature = (client, *, video_bps, audio=true, spread_us=0))]
+    fn publish(&self, client: usize, video_bps: u64, audio: bool, spread_us: u64) {
+        let trace = TraceConfig {
+            video_bps,
+            audio,
+            spread_us,
+        };
+        self.inner.order(Order::Publish { client, trace });
+    }
+
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let snapshot = py.detach(|| self.inner.snapshot());
+        let snapshot = snapshot.ok_or_else(|| PyRuntimeError::new_err("the generator ended"))?;
+        let dict = PyDict::new(py);
+        let rows = snapshot.received.iter();
+        let rows: Vec<_> = rows
+            .map(|r| (r.packets, r.bytes, r.lost, r.opened, r.unopened, r.first_ns))
+            .collect();
+        dict.set_item("received", rows)?;
+        dict.set_item("ports", snapshot.ports)?;
+        dict.set_item("published", snapshot.published)?;
+        dict.set_item("late_us_max", snapshot.late_us_max)?;
+        dict.set_item("cpu_us", snapshot.cpu_us)?;
+        dict.set_item("latencies_ns", snapshot.latencies)?;
+        Ok(dict)
+    }
+}
+
+/// See `benchmarks/_loadgen.pyi`.
+#[pyfunction]
+#[pyo3(signature = (destinations, *, video_bps, audio=true, spread_us=0, seconds=5))]
+fn limit_us_per_packet(
+    py: Python<'_>,
+    destinations: Vec<String>,
+    video_bps: u64,
+    audio: bool,
+    spread_us: u64,
+    seconds: u64,
+) -> PyResult<(u64, f64)> {
+    let destinations: Vec<_> = destinations
+        .iter()
+        .map(|d| address(d))
+        .collect::<PyResult<_>>()?;
+    let trace = TraceConfig {
+        video_bps,
+        audio,
+        spread_us,
+    };
+    let limit = py.detach(|| limit::measure(&destinations, trace, seconds))?;
+    Ok((limit.packets, limit.us_per_packet))
+}

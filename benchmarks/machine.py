@@ -1,0 +1,50 @@
+"""The machine as a benchmark needs it: cores, CPU time of processes, dropped datagrams."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+SERVER_CORE = 0
+GENERATOR_CORE = 1
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started inside runs on that core only (as far as there is more than one)."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def cpu_us(pid: int) -> tuple[float, float]:
+    """User and system time of a process so far, all its threads, in microseconds."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    user, system = int(after_name[11]), int(after_name[12])
+    return user * 1e6 / _TICKS, system * 1e6 / _TICKS
+
+
+def receive_buffer_errors() -> int:
+    """Datagrams this machine dropped because a socket's buffer was full, since it started."""
+    names, values = (
+        line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if "Udp:" in line
+    )
+    return int(values[names.index("RcvbufErrors")])
+
+
+def conditions() -> dict[str, object]:
+    """What a figure depends on and a reader should know."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "unknown",
+    )
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": os.uname().release}
