@@ -78,13 +78,13 @@ $(BIN)/maturin:
 
 $(VENV)/.installed: $(BIN)/maturin pyproject.toml $(RUST)
 	@echo "== Native media plane, release mode (the first time takes a few minutes)"
-	$(BIN)/maturin develop --quiet --release $(EXTRAS)
+	PIP_QUIET=1 $(BIN)/maturin develop --quiet --release $(EXTRAS)
 	@touch $@
 
 $(VENV)/.dev: EXTRAS := --extras dev
 $(VENV)/.dev: $(BIN)/maturin pyproject.toml $(RUST)
 	@echo "== Native media plane, release mode, and the tools of the tests"
-	$(BIN)/maturin develop --quiet --release $(EXTRAS)
+	PIP_QUIET=1 $(BIN)/maturin develop --quiet --release $(EXTRAS)
 	@touch $@ $(VENV)/.installed
 
 benchmarks/_loadgen.abi3.so: $(LOADER) $(RUST)

@@ -31,6 +31,8 @@ export class TeachPage {
     onSwitches: (switches) => this.#broadcast?.announce(switches),
     onProblem: (problem) => this.#alert(problem ? { key: problem } : undefined),
   })
+  /** Until the browser has given its devices, or the teacher refused them. */
+  #opening: Promise<void> = Promise.resolve()
   #broadcast: Broadcast | undefined
   #state: State = 'idle'
   #lesson = ''
@@ -50,7 +52,8 @@ export class TeachPage {
     byId('copy', HTMLButtonElement).addEventListener('click', () => void this.#copy())
     byId('again', HTMLButtonElement).addEventListener('click', () => location.reload())
     addEventListener('beforeunload', (event) => this.#isUp() && event.preventDefault())
-    if (await this.#mayTeach()) await this.#studio.open()
+    if (await this.#mayTeach()) this.#opening = this.#studio.open()
+    await this.#opening
   }
 
   /** Asks for a token before anything else: without one the page has nothing to offer. */
@@ -75,6 +78,7 @@ export class TeachPage {
       this.#name.focus()
       return
     }
+    await this.#opening
     if (!this.#studio.hasSomething()) return this.#alert({ key: 'error.nothingToSend' })
     localStorage.setItem(LESSON, this.#lesson)
     this.#show('connecting')
