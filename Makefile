@@ -12,7 +12,7 @@ PYTHON ?= python3
 CARGO  := cargo --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python test-web test-e2e bench-fanout lint format selftest fuzz clean
+.PHONY: help run test test-rust test-python test-web test-e2e bench lint format selftest fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,9 +35,9 @@ test-e2e: $(VENV)/.dev $(WEB)/dist/.built ## Real browsers and other people's cl
 	tests/tools.sh
 	$(BIN)/pytest tests/e2e tests/interop
 
-bench-fanout: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## What forwarding a packet to a viewer costs (a minute)
-	@$(BIN)/python -m benchmarks fanout
-	@$(BIN)/python -m benchmarks fanout --audio-only
+bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks, a quick look at each (four minutes)
+	@for name in fanout latency joins memory flood capacity; do \
+		echo "== $$name"; $(BIN)/python -m benchmarks $$name --quick || exit 1; done
 
 lint: $(VENV)/.dev $(WEB)/node_modules/.installed ## All linters, formatters and type checkers, changing nothing
 	$(BIN)/ruff check .

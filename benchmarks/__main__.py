@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("fanout",)
+NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity")
 
 
 def main() -> int:

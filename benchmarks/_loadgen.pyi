@@ -10,6 +10,8 @@ class Snapshot(TypedDict):
     ports: list[int]
     """The UDP port of each."""
     published: int
+    flooded: int
+    """Hostile datagrams sent."""
     late_us_max: int
     """How late a packet left behind the trace, since the last snapshot."""
     cpu_us: float
@@ -46,6 +48,8 @@ class Generator:
         self, client: int, *, video_bps: int, audio: bool = True, spread_us: int = 0
     ) -> None:
         """Send the trace from now on; a frame's packets spread over `spread_us`."""
+    def flood(self, client: int, pps: int, seconds: float) -> None:
+        """Let a seated client send garbage, wrong checks and forged SRTP, a third each."""
     def snapshot(self) -> Snapshot: ...
 
 def limit_us_per_packet(

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from dataclasses import dataclass
 
 import aiohttp
@@ -48,6 +49,8 @@ class Clients:
     def __init__(self) -> None:
         self.native = _loadgen.Generator()
         self.viewers = 0
+        self.began_ns: dict[int, int] = {}
+        """When each client posted its offer, on the monotonic clock."""
         self._identity = Identity.generate()
         self._handshakes: dict[int, tuple[Dtls, asyncio.Future[None]]] = {}
         self._http: aiohttp.ClientSession | None = None
@@ -74,6 +77,7 @@ class Clients:
         return await self._join(endpoint, "recvonly", sampled=self.viewers % SAMPLE == 1)
 
     async def _join(self, endpoint: Endpoint, direction: str, *, sampled: bool) -> int:
+        began_ns = time.monotonic_ns()
         ufrag, pwd = secrets.token_hex(4), secrets.token_hex(12)
         remote = await self._signal(endpoint, self._offer(direction, ufrag, pwd))
         publishing = direction == "sendonly"
@@ -97,6 +101,7 @@ class Clients:
                 await connected
         except TimeoutError:
             raise JoinError(f"{endpoint.url}: no connection in {JOIN_TIMEOUT:.0f} s") from None
+        self.began_ns[client] = began_ns
         return client
 
     async def _signal(self, endpoint: Endpoint, offer: str) -> _Remote:

@@ -29,6 +29,12 @@ def cpu_us(pid: int) -> tuple[float, float]:
     return user * 1e6 / _TICKS, system * 1e6 / _TICKS
 
 
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def receive_buffer_errors() -> int:
     """Datagrams this machine dropped because a socket's buffer was full, since it started."""
     names, values = (

@@ -15,7 +15,7 @@ def token(**changes: Any) -> str:
     claims: dict[str, Any] = {
         "iss": "portal",
         "sub": "wang",
-        "exp": NOW + 60,
+        "exp": NOW + 3600,
         "video": {"room": "math", "roomJoin": True},
         **changes,
     }
@@ -31,7 +31,7 @@ def minted(role: TokenRole, lesson: str | None = "math", admin: bool = False) ->
         identity="wang",
         name="Wang",
         lesson=lesson,
-        ttl=60,
+        ttl=3600,
         now=NOW,
         admin=admin,
     )

@@ -67,7 +67,7 @@ struct Stream {
 pub(crate) struct Client {
     pub socket: Socket,
     pub received: Received,
-    remote: Remote,
+    pub remote: Remote,
     srtp: Option<(Inbound, Outbound)>,
     publishing: Option<Publishing>,
     /// Whether its packets are opened, to prove them whole and to time them.
@@ -155,14 +155,10 @@ impl Client {
             u32::from_be_bytes([a, b, c, d]),
             u16::from_be_bytes([s0, s1]),
         );
-        if !self.sampled {
-            return Came::Nothing;
-        }
-        let opened = self
-            .srtp
-            .as_mut()
-            .and_then(|(inbound, _)| inbound.open_rtp(datagram).ok());
-        let Some((len, _)) = opened else {
+        let Some((inbound, _)) = self.srtp.as_mut().filter(|_| self.sampled) else {
+            return Came::Nothing; // the first packets may come before Python has told the keys
+        };
+        let Ok((len, _)) = inbound.open_rtp(datagram) else {
             self.received.unopened += 1;
             return Came::Nothing;
         };

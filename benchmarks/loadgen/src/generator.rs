@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,6 +15,7 @@ use tongbu_media::crypto::Profile;
 use tongbu_media::udp::{ReceiveBatch, Socket};
 
 use crate::client::{Came, Client, Publishing, Received, Remote};
+use crate::flood::Flood;
 use crate::poll::{Poller, thread_cpu_us};
 use crate::trace::{Step, TraceConfig, second};
 
@@ -42,6 +44,11 @@ pub(crate) enum Order {
         rx: Vec<u8>,
         tx: Vec<u8>,
     },
+    Flood {
+        client: usize,
+        pps: u64,
+        seconds: f64,
+    },
     Publish {
         client: usize,
         trace: TraceConfig,
@@ -60,6 +67,8 @@ pub(crate) struct Snapshot {
     pub published: u64,
     /// How late a packet left behind the trace, at most, in microseconds.
     pub late_us_max: u64,
+    /// Hostile datagrams sent.
+    pub flooded: u64,
     /// CPU time of the thread.
     pub cpu_us: f64,
     /// One way through the server, in nanoseconds, since the last snapshot.
@@ -138,6 +147,7 @@ struct Runner {
     start: Instant,
     next_poll: Micros,
     counts: Snapshot,
+    flooded: Arc<AtomicU64>,
     seen: u64,
 }
 
@@ -153,6 +163,7 @@ impl Runner {
             start: Instant::now(),
             next_poll: 0,
             counts: Snapshot::default(),
+            flooded: Arc::default(),
             seen: 0,
         })
     }
@@ -239,6 +250,11 @@ impl Runner {
                     keyframe: false,
                 });
             }
+            Order::Flood {
+                client,
+                pps,
+                seconds,
+            } => self.flood(client, pps, seconds),
             Order::Snapshot(reply) => {
                 let received = self.clients.iter().flatten().map(|c| c.received).collect();
                 let cpu_us = thread_cpu_us();
@@ -247,11 +263,13 @@ impl Runner {
                 let port = |c: &Client| c.socket.local_addr().map_or(0, |a| a.port());
                 let ports = self.clients.iter().flatten().map(port).collect();
                 let counts = self.counts.clone();
+                let flooded = self.flooded.load(Ordering::Relaxed);
                 let snapshot = Snapshot {
                     received,
                     ports,
                     cpu_us,
                     latencies,
+                    flooded,
                     ..counts
                 };
                 // Whoever asked may have given up waiting.
@@ -274,6 +292,27 @@ impl Runner {
             self.clients.push(None);
         }
         self.clients[index] = Some(Client::new(socket, remote, publishing, sampled));
+    }
+
+    /// Let a client turn hostile, on a thread of its own that ends by itself.
+    fn flood(&mut self, client: usize, pps: u64, seconds: f64) {
+        let Some(Some(client)) = self.clients.get(client) else {
+            return;
+        };
+        let Ok(socket) = client.socket.try_clone() else {
+            return; // out of descriptors: the count stays 0, and the benchmark says so
+        };
+        let (server, ufrag) = (client.remote.address, client.remote.ufrag.clone());
+        let sent = Arc::clone(&self.flooded);
+        let flood = Flood {
+            socket,
+            server,
+            ufrag,
+            pps,
+            seconds,
+            sent,
+        };
+        std::thread::spawn(move || flood.run());
     }
 
     /// Send what the traces say should have left by now.

@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "epoll, which std does not wrap; see poll.rs")]
 
 mod client;
+mod flood;
 mod generator;
 mod limit;
 mod poll;

@@ -107,6 +107,14 @@ impl Generator {
         self.inner.order(Order::Publish { client, trace });
     }
 
+    fn flood(&self, client: usize, pps: u64, seconds: f64) {
+        self.inner.order(Order::Flood {
+            client,
+            pps,
+            seconds,
+        });
+    }
+
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let snapshot = py.detach(|| self.inner.snapshot());
         let snapshot = snapshot.ok_or_else(|| PyRuntimeError::new_err("the generator ended"))?;
@@ -118,6 +126,7 @@ impl Generator {
         dict.set_item("received", rows)?;
         dict.set_item("ports", snapshot.ports)?;
         dict.set_item("published", snapshot.published)?;
+        dict.set_item("flooded", snapshot.flooded)?;
         dict.set_item("late_us_max", snapshot.late_us_max)?;
         dict.set_item("cpu_us", snapshot.cpu_us)?;
         dict.set_item("latencies_ns", snapshot.latencies)?;
