@@ -76,6 +76,11 @@ class Process:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.pid = self._process.pid
 
+    def ready(self) -> None:
+        """Wait until it works, and so holds the folder: it says "ok" then."""
+        assert self._process.stdout
+        assert self._process.stdout.readline() == b"ok\n"
+
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Signal it; its exit code and what it complained of."""
         if self._process.poll() is None:
@@ -118,7 +123,7 @@ def test_sigterm_ends_a_worker_in_good_order(folder: Path, worker):
     wait_until(lambda: listed(folder) >= 2)
     began = time.monotonic()
     assert process.end(signal.SIGTERM) == (0, "")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3, "a node that stops has no longer patience"
     assert not (folder / "manifest.json").exists()
     writer.kill()
 
@@ -160,7 +165,9 @@ def test_a_worker_killed_in_mid_lesson_leaves_no_hole(folder: Path, worker):
 
 
 def test_two_workers_do_not_share_a_folder(tmp_path: Path, folder: Path, worker):
-    first, second = worker(), worker()
+    first = worker()
+    first.ready()
+    second = worker()
     tbj.write(lesson("H264", 4), folder / "journal")
     wait_until(lambda: (folder / "manifest.json").exists())
     assert first.end(signal.SIGTERM)[0] == 0
