@@ -64,7 +64,7 @@ fuzz: ## Fuzz the parsers, 60 s each (needs cargo-fuzz and a nightly toolchain)
 	cd $(CRATE) && for target in $$(cargo fuzz list); do cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 clean: ## Remove everything that was built (lessons in data/ stay)
-	rm -rf $(VENV) $(CRATE)/target $(WEB)/dist $(WEB)/node_modules build dist
+	rm -rf $(VENV) $(CRATE)/target $(LOAD)/target $(WEB)/dist $(WEB)/node_modules build dist
 
 # ---------------------------------------------------------------- what the targets stand on
 
@@ -90,7 +90,7 @@ $(VENV)/.dev: $(BIN)/maturin pyproject.toml $(RUST)
 benchmarks/_loadgen.abi3.so: $(LOADER) $(RUST)
 	@echo "== Load generator of the benchmarks, release mode"
 	cd $(LOAD) && $(CARGO) build --release
-	cp $(CRATE)/target/release/libtongbu_loadgen.so $@
+	cp $(LOAD)/target/release/libtongbu_loadgen.so $@
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json $(WEB)/package.json
 	@command -v npm >/dev/null || { echo "Tongbu needs Node 20.19 or newer with npm"; exit 1; }

@@ -85,7 +85,7 @@ def _links(url: str) -> Panel:
     rows = (
         ("Teach", f"{url}/teach", "start a lesson of your own"),
         ("Join", f"{url}/join/{LESSON}", "the lesson that is going on"),
-        ("Archive", f"{url}/archive", "every lesson so far, this one too"),
+        ("Archive", f"{url}/archive", "every lesson, this one too"),
     )
     text = Text()
     for name, link, about in rows:
