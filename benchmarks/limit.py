@@ -1,7 +1,7 @@
 """Run as a process of its own: the least that sending to these ports could cost.
 
-`python -m benchmarks.limit PORT...` with the trace in the environment; prints packets and CPU
-microseconds a packet.
+`python -m benchmarks.limit --video-bps B --seconds S PORT...` prints packets and CPU microseconds a
+packet.
 """
 
 import argparse

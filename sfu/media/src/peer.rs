@@ -13,7 +13,7 @@ use crate::congestion::TwccRecorder;
 use crate::crypto::{CryptoError, Inbound, Outbound, RTCP_OVERHEAD};
 use crate::ice::IceLite;
 use crate::ids::{PeerId, UptrackId};
-use crate::outbox::{Outbox, Path, Transmit};
+use crate::outbox::{Outbox, Transmit};
 use crate::packet::extension::Kind;
 use crate::packet::rtcp::{self, Rtcp};
 use crate::packet::rtp::RtpPacket;
@@ -152,11 +152,6 @@ impl Peer {
         }
     }
 
-    /// What is needed to send to it.
-    pub fn way_out(&self) -> Option<(&Outbound, Path)> {
-        Some((&self.srtp.as_ref()?.outbound, self.ice.path()?))
-    }
-
     /// Round trip by the peer's reports; 0 while unknown.
     pub fn rtt(&self) -> Micros {
         self.rtt
@@ -246,23 +241,12 @@ impl Peer {
         scratch: &mut Vec<u8>,
         outbox: &mut Outbox<T>,
     ) {
-        let mut feedback = Vec::new();
-        std::mem::swap(&mut feedback, scratch);
-        feedback.clear();
+        scratch.clear();
         for uptrack in &mut self.uptracks {
-            let mut keyframes = Vec::new();
-            uptrack.poll_feedback(
-                now,
-                |ssrc, lost| rtcp::nack(&mut feedback, OUR_SSRC, ssrc, lost),
-                |ssrc| keyframes.push(ssrc),
-            );
-            for ssrc in keyframes {
-                rtcp::pli(&mut feedback, OUR_SSRC, ssrc);
-            }
+            uptrack.poll_feedback(now, OUR_SSRC, scratch);
         }
-        self.twcc.poll(now, OUR_SSRC, &mut feedback);
-        self.send_rtcp(&feedback, outbox);
-        std::mem::swap(&mut feedback, scratch);
+        self.twcc.poll(now, OUR_SSRC, scratch);
+        self.send_rtcp(scratch, outbox);
     }
 
     /// The reports of a second, about what it sends.

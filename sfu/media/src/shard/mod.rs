@@ -204,11 +204,7 @@ impl Shard {
                 }
             }
             Message::Media(track, packet) => self.take_media(track, packet),
-            Message::Clock(track, origin, clock) => {
-                if let Some(route) = self.routes.get_mut(&track) {
-                    route.handle_sender_report(origin, clock);
-                }
-            }
+            Message::Clock(track, origin, clock) => self.take_clock(track, origin, clock),
             Message::KeyframeWanted(track, layer) => self.request_keyframe(track, Some(layer)),
             Message::Ended(track) => self.end_route(track),
         }

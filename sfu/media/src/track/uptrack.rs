@@ -10,7 +10,7 @@ use crate::clock::Micros;
 use crate::codec::{self, Codec};
 use crate::ids::UptrackId;
 use crate::packet::extension::ExtensionMap;
-use crate::packet::rtcp::ReportBlock;
+use crate::packet::rtcp::{self, ReportBlock};
 use crate::packet::rtp::RtpPacket;
 use crate::repair::{Arrival, NackGenerator};
 
@@ -189,14 +189,9 @@ impl Uptrack {
             .last_keyframe()
     }
 
-    /// The requests due now: for each `(ssrc, lost sequence numbers)`, then the SSRCs whose
-    /// keyframe is wanted.
-    pub fn poll_feedback(
-        &mut self,
-        now: Micros,
-        mut nack: impl FnMut(u32, &[u16]),
-        mut pli: impl FnMut(u32),
-    ) {
+    /// Append the requests due now to a compound packet: for each stream the packets lost, and
+    /// the keyframe wanted.
+    pub fn poll_feedback(&mut self, now: Micros, ssrc: u32, out: &mut Vec<u8>) {
         let mut lost = Vec::new();
         let video = self.config.codec.is_video();
         for layer in self.layers.iter_mut().flatten() {
@@ -205,13 +200,13 @@ impl Uptrack {
                 layer.nack.poll(now, &mut lost);
             }
             if !lost.is_empty() {
-                nack(layer.ssrc, &lost);
+                rtcp::nack(out, ssrc, layer.ssrc, &lost);
             }
             if layer.nack.take_gave_up() && video {
                 layer.keyframes.request();
             }
             if layer.keyframes.poll(now) {
-                pli(layer.ssrc);
+                rtcp::pli(out, ssrc, layer.ssrc);
             }
         }
     }
