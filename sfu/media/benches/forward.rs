@@ -113,7 +113,7 @@ impl<T: Transmit> Lesson<T> {
             self.shard
                 .handle_datagram(self.path, datagram, now, &mut self.outbox);
         }
-        self.shard.forward(&mut self.outbox);
+        self.shard.forward(now, &mut self.outbox);
         self.outbox.flush();
     }
 }

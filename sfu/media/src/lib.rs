@@ -21,6 +21,7 @@
 //! Only [`engine`] asks the clock, only [`udp`] the network. Whatever comes from outside yields
 //! an error that is counted, never a panic. Every queue is bounded, and says what it drops.
 
+pub mod allocations;
 pub mod clock;
 pub mod codec;
 pub mod congestion;
@@ -31,6 +32,7 @@ pub mod ice;
 pub mod ids;
 pub mod journal;
 pub mod journals;
+pub mod latency;
 pub mod outbox;
 pub mod packet;
 pub mod peer;

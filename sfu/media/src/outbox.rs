@@ -2,12 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::clock::Micros;
+
 /// The largest datagram the plane writes: the largest payload it takes, grown by a header with
 /// extensions and a tag.
 pub const MAX_DATAGRAM: usize = 2_048;
 
-/// Bytes gathered before the arena is sent.
-const ARENA_BYTES: usize = 1 << 20;
+/// Bytes gathered before the arena is sent: enough for the 64 trains of one system call, and
+/// little enough to be in the core's own cache still when the kernel reads it.
+const ARENA_BYTES: usize = 256 << 10;
 
 /// Where a peer is, and which of our addresses it talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +30,8 @@ pub struct Outgoing {
     pub start: usize,
     /// Its length.
     pub len: usize,
+    /// When the media in it came to this machine; 0 for what the node itself has to say.
+    pub arrival: Micros,
 }
 
 /// What the datagrams go out by: a socket, or the virtual network of a test.
@@ -54,11 +59,12 @@ impl<T: Transmit + ?Sized> Outbox<T> {
     }
 
     /// Write one datagram at the arena's end: `fill` gets the arena and where the datagram
-    /// begins. What an error leaves behind is not sent.
+    /// begins. What an error leaves behind is not sent. `arrival` as in [`Outgoing`].
     #[inline]
     pub fn write<E>(
         &mut self,
         path: Path,
+        arrival: Micros,
         fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.arena.len() + MAX_DATAGRAM > self.arena.capacity() {
@@ -69,7 +75,12 @@ impl<T: Transmit + ?Sized> Outbox<T> {
         match result {
             Ok(()) => {
                 let len = self.arena.len() - start;
-                self.datagrams.push(Outgoing { path, start, len });
+                self.datagrams.push(Outgoing {
+                    path,
+                    start,
+                    len,
+                    arrival,
+                });
             }
             Err(_) => self.arena.truncate(start),
         }
@@ -78,7 +89,7 @@ impl<T: Transmit + ?Sized> Outbox<T> {
 
     /// Send a datagram as it is.
     pub fn push(&mut self, path: Path, datagram: &[u8]) {
-        let copied: Result<(), std::convert::Infallible> = self.write(path, |arena, _| {
+        let copied: Result<(), std::convert::Infallible> = self.write(path, 0, |arena, _| {
             arena.extend_from_slice(datagram);
             Ok(())
         });

@@ -4,12 +4,13 @@
 //! on each [`Input`] they leave. Call [`Peer::poll_feedback`] every 10 ms and
 //! [`Peer::poll_reports`] every second while the peer lives.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::clock::Micros;
-use crate::congestion::TwccRecorder;
+use crate::congestion::{Pacer, SentPackets, TwccRecorder};
 use crate::crypto::{CryptoError, Inbound, Outbound, RTCP_OVERHEAD};
 use crate::ice::IceLite;
 use crate::ids::{PeerId, UptrackId};
@@ -17,7 +18,8 @@ use crate::outbox::{Outbox, Transmit};
 use crate::packet::extension::Kind;
 use crate::packet::rtcp::{self, Rtcp};
 use crate::packet::rtp::RtpPacket;
-use crate::track::{Origin, Packet, RtpSink, SenderClock, Uptrack};
+use crate::route::Released;
+use crate::track::{Link, Origin, Packet, RtpSink, SenderClock, Stamp, Uptrack};
 
 /// Streams one peer may have: three simulcast layers and their RTX for a dozen tracks.
 const MAX_STREAMS: usize = 64;
@@ -127,6 +129,12 @@ pub struct Peer {
     pub sinks: Vec<RtpSink>,
     /// Keys, once the handshake is through.
     pub srtp: Option<Srtp>,
+    /// Where checks of it have come from, the newest last.
+    pub addresses: Vec<SocketAddr>,
+    /// How fast we send to it.
+    pub pacer: Pacer,
+    /// What is on its way to it.
+    pub sent: SentPackets,
     early: Vec<Vec<u8>>,
     /// Memory for report blocks, used again and again.
     blocks: Vec<rtcp::ReportBlock>,
@@ -144,6 +152,9 @@ impl Peer {
             uptracks: Vec::new(),
             sinks: Vec::new(),
             srtp: None,
+            addresses: Vec::new(),
+            pacer: Pacer::default(),
+            sent: SentPackets::default(),
             early: Vec::new(),
             blocks: Vec::new(),
             bindings: FxHashMap::default(),
@@ -223,6 +234,7 @@ impl Peer {
                     .for_each(|block| self.handle_report_block(&block, now));
             }
             Rtcp::Nack(nack) => self.handle_nack(nack.media_ssrc, nack.lost(), inputs),
+            Rtcp::TransportFeedback(feedback) => self.sent.handle_feedback(&feedback, now),
             Rtcp::Pli { media_ssrc, .. } => self.handle_keyframe_request(media_ssrc, inputs),
             Rtcp::Fir(fir) => {
                 fir.entries()
@@ -267,6 +279,62 @@ impl Peer {
         self.send_rtcp(scratch, outbox);
     }
 
+    /// Send on packets of the track that feeds a sink, as many as the pacer lets pass; returns how
+    /// many. Sound always passes. To a peer that is not there yet all are sent into the void.
+    pub fn forward<'a, T: Transmit + ?Sized>(
+        &mut self,
+        sink: usize,
+        packets: impl Iterator<Item = &'a Released>,
+        best: u8,
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) -> usize {
+        let (Some(srtp), Some(path)) = (self.srtp.as_ref(), self.ice.path()) else {
+            return packets.count();
+        };
+        let sink = &mut self.sinks[sink];
+        let passes = !sink.config.codec.is_video();
+        let mut link = Link {
+            srtp: &srtp.outbound,
+            path,
+            sent: &mut self.sent,
+            now,
+        };
+        self.pacer.refill(now);
+        let mut count = 0;
+        for Released { packet, padding } in packets {
+            if !passes && !self.pacer.allows() {
+                break;
+            }
+            let len = sink.forward(packet, *padding, best, &mut link, outbox);
+            self.pacer.spend(len);
+            count += 1;
+        }
+        count
+    }
+
+    /// Send a packet again.
+    pub fn resend<T: Transmit + ?Sized>(
+        &mut self,
+        sink: usize,
+        packet: &Packet,
+        stamp: Stamp,
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        let (Some(srtp), Some(path)) = (self.srtp.as_ref(), self.ice.path()) else {
+            return;
+        };
+        let mut link = Link {
+            srtp: &srtp.outbound,
+            path,
+            sent: &mut self.sent,
+            now,
+        };
+        self.pacer.spend(packet.payload.len());
+        self.sinks[sink].resend(packet, stamp, &mut link, outbox);
+    }
+
     /// Seal and send a compound RTCP packet; an empty one is nothing.
     pub fn send_rtcp<T: Transmit + ?Sized>(&mut self, compound: &[u8], outbox: &mut Outbox<T>) {
         let (Some(srtp), Some(path)) = (self.srtp.as_mut(), self.ice.path()) else {
@@ -277,7 +345,7 @@ impl Peer {
         }
         let outbound = &mut srtp.outbound;
         // An error leaves nothing in the arena; the next report says the same again.
-        let _ = outbox.write(path, |arena, start| {
+        let _ = outbox.write(path, 0, |arena, start| {
             arena.extend_from_slice(compound);
             arena.resize(start + compound.len() + RTCP_OVERHEAD, 0);
             let len = outbound.seal_rtcp(&mut arena[start..], compound.len())?;

@@ -3,6 +3,7 @@
 //! The shard that the publisher belongs to has a route, and so has every shard with a viewer;
 //! packets cross between them by shared reference, and each route keeps its own window of them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::{Micros, SECOND};
@@ -17,6 +18,31 @@ const AUDIO_CACHE: usize = 256;
 const LAYER_IDLE: Micros = SECOND;
 /// Bitrates are measured over this.
 const METER_WINDOW: Micros = SECOND / 2;
+
+/// Packets kept for viewers whose pacer holds them back; who falls behind further misses some.
+const MAX_RELEASED: usize = 1_024;
+/// Packets of a picture that are held at most for its end to come.
+const MAX_HELD: usize = 64;
+/// Padding may make packets of one size where they differ by less than this part of it.
+const EVEN: usize = 64;
+
+/// A packet on its way to the viewers.
+#[derive(Clone, Debug)]
+pub struct Released {
+    /// The packet.
+    pub packet: Arc<Packet>,
+    /// Padding that gives it the size of its neighbours, so that they leave as one train.
+    pub padding: u8,
+}
+
+/// A viewer who was not sent everything yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Lagging {
+    /// Who.
+    pub viewer: Viewer,
+    /// Number of the packet that is next.
+    pub next: u64,
+}
 
 /// A viewer's track, by its place in the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +103,16 @@ pub struct Route {
     pub journals: Vec<JournalTrack>,
     /// Other shards with viewers of it; only where the publisher is.
     pub shards: Vec<usize>,
-    /// Packets taken and not forwarded yet.
-    pub pending: Vec<Arc<Packet>>,
+    /// Viewers that wait for their pacer.
+    pub lagging: Vec<Lagging>,
+    /// Packets taken and not released yet, or released and not sent to all.
+    queue: VecDeque<Released>,
+    /// Number of the first packet in the queue, and of the first that is not released.
+    first: u64,
+    unreleased: u64,
+    /// Since when the oldest unreleased packet waits, and whether a picture's last is among them.
+    held_since: Option<Micros>,
+    whole: bool,
     layers: Vec<Layer>,
     best: u8,
 }
@@ -92,7 +126,12 @@ impl Route {
             viewers: Vec::new(),
             journals: Vec::new(),
             shards: Vec::new(),
-            pending: Vec::new(),
+            lagging: Vec::new(),
+            queue: VecDeque::new(),
+            first: 0,
+            unreleased: 0,
+            held_since: None,
+            whole: false,
             layers: Vec::new(),
             best: 0,
         }
@@ -109,8 +148,66 @@ impl Route {
         } else {
             self.best = 0;
         }
-        self.pending.push(packet);
+        self.held_since.get_or_insert(now);
+        self.whole |= packet.marker;
+        self.queue.push_back(Released { packet, padding: 0 });
         displaced
+    }
+
+    /// Whether packets wait to be released.
+    pub fn is_holding(&self) -> bool {
+        self.held_since.is_some()
+    }
+
+    /// When to release what waits: at once, or when a picture is whole, at the latest after
+    /// `hold`: trains are longer then. Sound never waits.
+    pub fn due(&self, hold: Micros) -> Option<Micros> {
+        let since = self.held_since?;
+        let held = (self.first + self.queue.len() as u64 - self.unreleased) as usize;
+        let at_once = !self.video || self.whole || held >= MAX_HELD;
+        Some(since + if at_once { 0 } else { hold })
+    }
+
+    /// Let out what waits; returns the numbers of these packets, for [`Self::released`].
+    pub fn release(&mut self) -> std::ops::Range<u64> {
+        let from = self.unreleased;
+        self.unreleased = self.first + self.queue.len() as u64;
+        self.held_since = None;
+        self.whole = false;
+        if self.video {
+            let held = (from - self.first) as usize;
+            even_out(self.queue.make_contiguous().split_at_mut(held).1);
+        }
+        from..self.unreleased
+    }
+
+    /// Packets let out, from this number on.
+    pub fn released(&self, from: u64) -> impl Iterator<Item = &Released> {
+        let from = from.saturating_sub(self.first) as usize;
+        let until = (self.unreleased - self.first) as usize;
+        self.queue.range(from.min(until)..until)
+    }
+
+    /// Forget packets that everyone has, and those nobody can be waited for any more.
+    pub fn trim(&mut self) {
+        let needed = self.lagging.iter().map(|l| l.next).min();
+        let needed = needed.unwrap_or(self.unreleased);
+        let excess = self.queue.len().saturating_sub(MAX_RELEASED) as u64;
+        let count = (needed - self.first)
+            .max(excess)
+            .min(self.unreleased - self.first);
+        self.queue.drain(..count as usize);
+        self.first += count;
+        let first = self.first;
+        self.lagging
+            .iter_mut()
+            .for_each(|l| l.next = l.next.max(first));
+    }
+
+    /// Bytes a second of the layer that is forwarded.
+    pub fn bytes_per_second(&self) -> u64 {
+        let layer = self.layers.get(self.best as usize);
+        layer.map_or(0, |l| l.bytes_per_window * SECOND / METER_WINDOW)
     }
 
     /// The publisher told the time of a stream.
@@ -147,6 +244,13 @@ impl Route {
     /// The peer in this slot is gone.
     pub fn forget_peer(&mut self, peer: usize) {
         self.viewers.retain(|v| v.peer != peer);
+        self.lagging.retain(|l| l.viewer.peer != peer);
+    }
+
+    /// This viewer takes another track now.
+    pub fn forget_viewer(&mut self, viewer: Viewer) {
+        self.viewers.retain(|v| *v != viewer);
+        self.lagging.retain(|l| l.viewer != viewer);
     }
 
     /// The journal is closed.
@@ -174,6 +278,31 @@ impl Route {
         if current.idle(now) || clearly {
             self.best = candidate as u8;
         }
+    }
+}
+
+/// Pad packets that differ little to one size. Encoders cut a picture into packets that differ
+/// by an octet, and each difference would end a train; the last of a train may be shorter.
+fn even_out(packets: &mut [Released]) {
+    let mut rest = packets;
+    while !rest.is_empty() {
+        let len = |released: &Released| released.packet.payload.len();
+        let (mut least, mut most) = (usize::MAX, 0);
+        let alike = |released: &&Released| {
+            let (low, high) = (least.min(len(released)), most.max(len(released)));
+            let fits = high - low <= high / EVEN;
+            if fits {
+                (least, most) = (low, high);
+            }
+            fits
+        };
+        let count = rest.iter().take_while(alike).count().max(1);
+        let (run, others) = rest.split_at_mut(count);
+        for released in &mut run[..count - 1] {
+            // At most 1/64 of a payload: it fits the one octet that counts it.
+            released.padding = (most - len(released)) as u8;
+        }
+        rest = others;
     }
 }
 

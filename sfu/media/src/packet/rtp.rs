@@ -142,6 +142,15 @@ const VERSION_2: u8 = 0x80;
 const PADDING_BIT: u8 = 0x20;
 const EXTENSION_BIT: u8 = 0x10;
 
+/// Appends `count` octets of padding to the packet that begins at `start` (RFC 3550 section 5.1).
+pub fn pad(out: &mut Vec<u8>, start: usize, count: u8) {
+    if count > 0 {
+        out[start] |= PADDING_BIT;
+        out.resize(out.len() + usize::from(count) - 1, 0);
+        out.push(count);
+    }
+}
+
 fn check_version(first: u8) -> Result<(), ParseError> {
     match first >> 6 {
         2 => Ok(()),

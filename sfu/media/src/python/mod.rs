@@ -20,7 +20,7 @@ use self::events::{
     journal_event_object,
 };
 use self::reader::{Frame, JournalEnd, JournalReader, LessonEvent, SenderReport, read_packets};
-use self::stats::{downtrack_stats, journal_stats, shard_stats, uptrack_stats};
+use self::stats::{downtrack_stats, journal_stats, link_stats, shard_stats, uptrack_stats};
 use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;
 use crate::ice::Credentials;
@@ -29,6 +29,10 @@ use crate::journals::Journals;
 use crate::peer::Srtp;
 use crate::shard::Command;
 use crate::track::Recording;
+
+/// Counts; see `allocations` in the statistics of a shard.
+#[global_allocator]
+static ALLOCATOR: crate::allocations::CountingAllocator = crate::allocations::CountingAllocator;
 
 #[pymodule]
 mod _media {
@@ -225,6 +229,7 @@ impl Engine {
         all.set_item("shards", each)?;
         all.set_item("uptracks", uptrack_stats(py, &shards)?)?;
         all.set_item("downtracks", downtrack_stats(py, &shards)?)?;
+        all.set_item("links", link_stats(py, &shards)?)?;
         all.set_item("journals", journal_stats(py, &self.journals)?)?;
         Ok(all)
     }

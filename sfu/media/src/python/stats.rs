@@ -27,6 +27,7 @@ pub(super) fn shard_stats<'py>(
         ("send_refused", stats.sent.refused),
         ("inbox_overflow", counters.inbox_overflow),
         ("event_overflow", counters.event_overflow),
+        ("allocations", stats.allocations),
         ("dropped_malformed", dropped.malformed),
         ("dropped_unauthentic", dropped.unauthentic),
         ("dropped_unknown_address", dropped.unknown_address),
@@ -38,6 +39,9 @@ pub(super) fn shard_stats<'py>(
     let dict = PyDict::new(py);
     for (name, value) in pairs {
         dict.set_item(name, value)?;
+    }
+    for (edge, count) in stats.latency.buckets() {
+        dict.set_item(format!("forwarding_us_{edge}"), count)?;
     }
     dict.set_item("segmentation", stats.segments)?;
     Ok(dict)
@@ -81,6 +85,27 @@ pub(super) fn downtrack_stats<'py>(
         dict.set_item(
             "fraction_lost",
             f64::from(stats.counters.fraction_lost) / 256.0,
+        )?;
+        all.push(dict);
+    }
+    Ok(all)
+}
+
+pub(super) fn link_stats<'py>(
+    py: Python<'py>,
+    shards: &[ShardStats],
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let mut all = Vec::new();
+    for stats in shards.iter().flat_map(|s| &s.links) {
+        let dict = PyDict::new(py);
+        dict.set_item("peer", stats.peer.0)?;
+        dict.set_item("rtt_ms", stats.rtt as f64 / MILLISECOND as f64)?;
+        dict.set_item("delivered", stats.counters.delivered)?;
+        dict.set_item("lost", stats.counters.lost)?;
+        dict.set_item("delivered_bps", stats.counters.delivered_per_second * 8)?;
+        dict.set_item(
+            "feedback_ms",
+            stats.counters.feedback_delay as f64 / MILLISECOND as f64,
         )?;
         all.push(dict);
     }

@@ -128,7 +128,7 @@ impl NackGenerator {
             ..
         }) = self.missing.remove(at)
         {
-            let sample = (now - asked).min(MAX_RTT);
+            let sample = now.saturating_sub(asked).min(MAX_RTT);
             self.rtt = (self.rtt * 7 + sample) / 8;
         }
         Arrival::Recovered

@@ -4,58 +4,93 @@ use std::sync::Arc;
 
 use super::{Event, Message, Shard};
 use crate::clock::Micros;
+use crate::congestion::PACING_INTERVAL;
 use crate::ids::UptrackId;
 use crate::outbox::{Outbox, Transmit};
-use crate::route::Route;
+use crate::peer::Peer;
+use crate::route::{Lagging, Route};
 use crate::track::{Origin, Packet, SenderClock};
 
 impl Shard {
-    /// Send on what was taken since the last call: for each track and viewer the packets in a
-    /// row, so that they lie side by side in the arena and leave as one train.
-    pub fn forward<T: Transmit + ?Sized>(&mut self, outbox: &mut Outbox<T>) {
+    /// Send on what was taken and need not be held any longer: for each track and viewer the
+    /// packets in a row, so that they lie side by side in the arena and leave as one train.
+    pub fn forward<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
         let mut fed = std::mem::take(&mut self.fed);
-        for track in fed.drain(..) {
-            let waiting = self.forward_track(track, outbox);
-            if let Some(layer) = waiting {
-                self.request_keyframe(track, Some(layer));
+        self.next_release = Micros::MAX;
+        fed.retain(|&track| {
+            let due = self.routes.get(&track).and_then(|r| r.due(self.hold));
+            match due {
+                Some(due) if due > now => {
+                    self.next_release = self.next_release.min(due);
+                    true
+                }
+                due => {
+                    due.into_iter()
+                        .for_each(|_| self.forward_track(track, now, outbox));
+                    false
+                }
             }
-        }
+        });
         self.fed = fed; // its memory serves the next batch
     }
 
-    /// Returns the layer that somebody waits for a keyframe of.
     fn forward_track<T: Transmit + ?Sized>(
         &mut self,
         track: UptrackId,
+        now: Micros,
         outbox: &mut Outbox<T>,
-    ) -> Option<u8> {
-        let route = self.routes.get_mut(&track)?;
+    ) {
+        let Some(route) = self.routes.get_mut(&track) else {
+            return;
+        };
         let best = route.best();
+        let numbers = route.release();
+        let count = (numbers.end - numbers.start) as usize;
         let mut waiting = false;
-        for viewer in &route.viewers {
+        let mut lagging = std::mem::take(&mut route.lagging);
+        let lagged = !lagging.is_empty();
+        for &viewer in &route.viewers {
             let Some(peer) = self.peers[viewer.peer].as_mut() else {
                 continue;
             };
-            let (Some(srtp), Some(path)) = (peer.srtp.as_ref(), peer.ice.path()) else {
-                continue;
-            };
-            let sink = &mut peer.sinks[viewer.sink];
-            for packet in &route.pending {
-                sink.forward(packet, best, (&srtp.outbound, path), outbox);
+            if !peer.sinks[viewer.sink].lagging {
+                let packets = route.released(numbers.start);
+                let sent = peer.forward(viewer.sink, packets, best, now, outbox);
+                if sent < count {
+                    let next = numbers.start + sent as u64;
+                    lagging.push(Lagging { viewer, next });
+                    peer.sinks[viewer.sink].lagging = true;
+                }
             }
-            waiting |= sink.downtrack.waits_for_keyframe(best);
+            waiting |= peer.sinks[viewer.sink].downtrack.waits_for_keyframe(best);
         }
-        self.counters.forwarded += (route.pending.len() * route.viewers.len()) as u64;
-        for packet in route.pending.drain(..) {
-            for journal in &mut route.journals {
-                journal.handle_packet(&packet, best);
-            }
-            for &shard in &route.shards {
-                let message = Message::Media(track, Arc::clone(&packet));
-                self.messages.push((shard, message));
-            }
+        self.counters.forwarded += (count * route.viewers.len()) as u64;
+        if !lagged && !lagging.is_empty() {
+            self.paced.push(track);
+            self.next_pace = self.next_pace.min(now + PACING_INTERVAL);
         }
-        waiting.then_some(best)
+        route.lagging = lagging;
+        route.trim();
+        if waiting {
+            self.request_keyframe(track, Some(best));
+        }
+    }
+
+    /// Send more to the viewers whose pacers held something back.
+    pub(super) fn pace<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
+        let mut paced = std::mem::take(&mut self.paced);
+        paced.retain(|track| match self.routes.get_mut(track) {
+            Some(route) => {
+                send_to_lagging(route, &mut self.peers, now, outbox);
+                !route.lagging.is_empty()
+            }
+            None => false,
+        });
+        self.next_pace = match paced.is_empty() {
+            true => Micros::MAX,
+            false => now + PACING_INTERVAL,
+        };
+        self.paced = paced;
     }
 
     pub(super) fn started(&mut self, uptrack: UptrackId, layer: usize, ssrc: u32) {
@@ -73,7 +108,15 @@ impl Shard {
         let Some(route) = self.routes.get_mut(&track) else {
             return;
         };
-        if route.pending.is_empty() {
+        let best = route.best();
+        for journal in &mut route.journals {
+            journal.handle_packet(&packet, best);
+        }
+        for &shard in &route.shards {
+            let message = Message::Media(track, Arc::clone(&packet));
+            self.messages.push((shard, message));
+        }
+        if !route.is_holding() {
             self.fed.push(track);
         }
         let displaced = route.handle_packet(packet);
@@ -107,21 +150,18 @@ impl Shard {
             return;
         };
         let rtt = peer.rtt();
-        let (Some(srtp), Some(path)) = (peer.srtp.as_ref(), peer.ice.path()) else {
-            return;
-        };
-        let sink = &mut peer.sinks[sink];
-        let route = sink.source.and_then(|source| self.routes.get(&source));
-        let traced = sink.downtrack.trace(sequence);
+        let track = &mut peer.sinks[sink];
+        let route = track.source.and_then(|source| self.routes.get(&source));
+        let traced = track.downtrack.trace(sequence);
         let found = route
             .zip(traced)
             .and_then(|(route, (origin, incoming, stamp))| {
                 Some((route.cached(origin, incoming)?, stamp))
             });
         match found {
-            None => sink.counters.unavailable += 1,
-            Some((packet, stamp)) if sink.may_resend(sequence, now, rtt) => {
-                sink.resend(packet, stamp, (&srtp.outbound, path), outbox);
+            None => track.counters.unavailable += 1,
+            Some((packet, stamp)) if track.may_resend(sequence, now, rtt) => {
+                peer.resend(sink, packet, stamp, now, outbox);
             }
             Some(_) => {}
         }
@@ -190,9 +230,11 @@ impl Shard {
         };
         peer.poll_reports(now, &mut self.scratch, outbox);
         self.scratch.clear();
+        let mut load = 0;
         for sink in &mut peer.sinks {
             let route = sink.source.and_then(|source| self.routes.get(&source));
             let layer = sink.downtrack.layer();
+            load += route.map_or(0, Route::bytes_per_second);
             let clock = route
                 .zip(layer)
                 .and_then(|(route, layer)| route.clock(layer));
@@ -202,9 +244,33 @@ impl Shard {
                 sink.write_report(clock, timestamp, now, &mut self.scratch);
             }
         }
+        peer.pacer.set_load(load);
         peer.send_rtcp(&self.scratch, outbox);
         if peer.ice.poll_consent_lost(self.config.consent_timeout, now) {
             self.events.push(Event::ConsentLost(peer.id));
         }
     }
+}
+
+fn send_to_lagging<T: Transmit + ?Sized>(
+    route: &mut Route,
+    peers: &mut [Option<Peer>],
+    now: Micros,
+    outbox: &mut Outbox<T>,
+) {
+    let best = route.best();
+    let mut lagging = std::mem::take(&mut route.lagging);
+    lagging.retain_mut(|lag| {
+        let Some(peer) = peers[lag.viewer.peer].as_mut() else {
+            return false;
+        };
+        let packets = route.released(lag.next);
+        let count = packets.size_hint().0;
+        let sent = peer.forward(lag.viewer.sink, packets, best, now, outbox);
+        lag.next += sent as u64;
+        peer.sinks[lag.viewer.sink].lagging = sent < count;
+        sent < count
+    });
+    route.lagging = lagging;
+    route.trim();
 }

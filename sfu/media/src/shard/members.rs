@@ -1,5 +1,7 @@
 //! Who is here: peers, their tracks, and the routes between them.
 
+use std::net::SocketAddr;
+
 use super::{Message, Shard};
 use crate::clock::Micros;
 use crate::ice::{Credentials, IceLite};
@@ -11,18 +13,13 @@ use crate::track::{JournalTrack, Recording, RtpSink, RtpSinkConfig, Uptrack, Upt
 
 impl Shard {
     pub(super) fn add_peer(&mut self, id: PeerId, credentials: Credentials, now: Micros) {
-        let slot = self
-            .peers
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.peers.len());
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.peers.push(None);
+            self.peers.len() - 1
+        });
         self.by_ufrag.insert(credentials.ufrag.clone(), slot);
         self.slots.insert(id, slot);
-        let peer = Some(Peer::new(id, IceLite::new(credentials, now)));
-        match self.peers.get_mut(slot) {
-            Some(free) => *free = peer,
-            None => self.peers.push(peer),
-        }
+        self.peers[slot] = Some(Peer::new(id, IceLite::new(credentials, now)));
     }
 
     pub(super) fn remove_peer(&mut self, id: PeerId) {
@@ -32,7 +29,11 @@ impl Shard {
         let Some(peer) = self.peers[slot].take() else {
             return;
         };
-        self.by_address.retain(|_, s| *s != slot);
+        self.free.push(slot);
+        self.publishers.retain(|s| *s != slot);
+        for address in &peer.addresses {
+            self.forget_address(*address, slot);
+        }
         for ufrag in peer.ice.ufrags() {
             self.by_ufrag.remove(ufrag);
         }
@@ -43,6 +44,13 @@ impl Shard {
         for track in &peer.uptracks {
             self.uptracks.remove(&track.id);
             self.end_route(track.id);
+        }
+    }
+
+    /// An address that another peer has taken over meanwhile stays that peer's.
+    pub(super) fn forget_address(&mut self, address: SocketAddr, slot: usize) {
+        if self.by_address.get(&address) == Some(&slot) {
+            self.by_address.remove(&address);
         }
     }
 
@@ -97,6 +105,9 @@ impl Shard {
         peer.uptracks.push(Uptrack::new(id, config));
         let index = peer.uptracks.len() - 1;
         self.uptracks.insert(id, (slot, index));
+        if index == 0 {
+            self.publishers.push(slot);
+        }
         self.routes.insert(id, Route::new(id, video));
     }
 
@@ -122,9 +133,10 @@ impl Shard {
         }
         let video = sink.config.codec.is_video();
         let old = std::mem::replace(&mut sink.source, source);
+        sink.lagging = false;
         sink.downtrack.handle_source_change();
         if let Some(route) = old.and_then(|old| self.routes.get_mut(&old)) {
-            route.viewers.retain(|v| *v != viewer);
+            route.forget_viewer(viewer);
         }
         old.into_iter()
             .for_each(|track| self.drop_idle_route(track));

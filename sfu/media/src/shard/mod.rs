@@ -106,13 +106,23 @@ pub struct ShardConfig {
 pub struct Shard {
     config: ShardConfig,
     peers: Vec<Option<Peer>>,
+    /// Slots of peers that have left.
+    free: Vec<usize>,
+    /// Slots of peers that have uptracks.
+    publishers: Vec<usize>,
     slots: FxHashMap<PeerId, usize>,
     by_ufrag: FxHashMap<String, usize>,
     by_address: FxHashMap<std::net::SocketAddr, usize>,
     uptracks: FxHashMap<UptrackId, (usize, usize)>,
     downtracks: FxHashMap<DowntrackId, Viewer>,
     routes: FxHashMap<UptrackId, Route>,
+    /// Tracks with packets that are not released yet.
     fed: Vec<UptrackId>,
+    /// Tracks with viewers who wait for their pacers.
+    paced: Vec<UptrackId>,
+    hold: Micros,
+    next_release: Micros,
+    next_pace: Micros,
     inputs: Vec<Input>,
     scratch: Vec<u8>,
     next_feedback: Micros,
@@ -131,6 +141,8 @@ impl Shard {
         Self {
             config,
             peers: Vec::new(),
+            free: Vec::new(),
+            publishers: Vec::new(),
             slots: FxHashMap::default(),
             by_ufrag: FxHashMap::default(),
             by_address: FxHashMap::default(),
@@ -138,6 +150,10 @@ impl Shard {
             downtracks: FxHashMap::default(),
             routes: FxHashMap::default(),
             fed: Vec::new(),
+            paced: Vec::new(),
+            hold: 0,
+            next_release: Micros::MAX,
+            next_pace: Micros::MAX,
             inputs: Vec::new(),
             scratch: Vec::new(),
             next_feedback: 0,
@@ -212,18 +228,18 @@ impl Shard {
 
     /// The time has come that [`Shard::poll_timeout`] named.
     pub fn handle_timeout<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
+        if now >= self.next_pace {
+            self.pace(now, outbox);
+        }
         if now < self.next_feedback {
             return;
         }
         self.next_feedback = now + FEEDBACK_INTERVAL;
         self.ask_for_journal_keyframes(now);
-        let publishers = self
-            .peers
-            .iter_mut()
-            .flatten()
-            .filter(|p| !p.uptracks.is_empty());
-        for peer in publishers {
-            peer.poll_feedback(now, &mut self.scratch, outbox);
+        for &slot in &self.publishers {
+            if let Some(peer) = self.peers[slot].as_mut() {
+                peer.poll_feedback(now, &mut self.scratch, outbox);
+            }
         }
         self.visit = (self.visit + 1) % VISITS;
         for slot in (self.visit..self.peers.len()).step_by(VISITS) {
@@ -233,9 +249,16 @@ impl Shard {
 
     // ------------------------------------------------------------------ poll
 
-    /// When to call [`Shard::handle_timeout`] next.
+    /// When to call [`Shard::handle_timeout`] and [`Shard::forward`] next.
     pub fn poll_timeout(&self) -> Micros {
         self.next_feedback
+            .min(self.next_release)
+            .min(self.next_pace)
+    }
+
+    /// How long pictures may be held for their last packet: longer trains, cheaper packets.
+    pub fn set_hold(&mut self, hold: Micros) {
+        self.hold = hold;
     }
 
     /// Peers here now.
@@ -280,17 +303,20 @@ impl Shard {
         let Some(peer) = self.peers[slot].as_mut() else {
             return;
         };
-        if self.by_address.insert(path.remote, slot) != Some(slot) {
-            let known = self.by_address.values().filter(|s| **s == slot).count();
-            if known > MAX_ADDRESSES {
-                let current = peer.ice.path().map(|p| p.remote);
-                self.by_address.retain(|address, s| {
-                    *s != slot || *address == path.remote || Some(*address) == current
-                });
-            }
-        }
         if peer.ice.handle_check(path, nominated, now) == Check::Moved {
             self.events.push(Event::Connected(peer.id, path.remote));
+        }
+        if self.by_address.insert(path.remote, slot) == Some(slot) {
+            return;
+        }
+        peer.addresses.retain(|address| *address != path.remote);
+        peer.addresses.push(path.remote);
+        if peer.addresses.len() > MAX_ADDRESSES {
+            // The oldest goes, but never the one we send to.
+            let current = peer.ice.path().map(|p| p.remote);
+            let oldest = usize::from(Some(peer.addresses[0]) == current);
+            let forgotten = peer.addresses.remove(oldest);
+            self.forget_address(forgotten, slot);
         }
     }
 

@@ -8,6 +8,7 @@ mod packet;
 mod reception;
 mod rtp_sink;
 mod sequence;
+mod template;
 mod uptrack;
 
 pub use cache::Cache;
@@ -16,6 +17,6 @@ pub use journal_sink::{JournalTrack, Recording};
 pub use keyframes::KeyframeRequests;
 pub use packet::{Extensions, Origin, Packet, PacketPool};
 pub use reception::{Reception, SenderClock};
-pub use rtp_sink::{RtpSink, RtpSinkConfig, SinkCounters};
+pub use rtp_sink::{Link, RtpSink, RtpSinkConfig, SinkCounters};
 pub use sequence::{Unwrapper, nearest};
 pub use uptrack::{Uptrack, UptrackConfig, UptrackCounters};

@@ -74,6 +74,11 @@ impl Extensions {
         }
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.elements[0].is_none()
+    }
+
     /// All, in the order they came.
     pub fn iter(&self) -> impl Iterator<Item = (Kind, &[u8])> + Clone {
         let mut start = 0;

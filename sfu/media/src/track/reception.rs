@@ -75,7 +75,9 @@ impl Reception {
             highest_sequence: self.highest as u32,
             jitter: self.jitter as u32,
             lsr: clock.map_or(0, |c| (c.ntp >> 16) as u32),
-            dlsr: clock.map_or(0, |c| ((now - c.arrival) * 65_536 / 1_000_000) as u32),
+            dlsr: clock.map_or(0, |c| {
+                (now.saturating_sub(c.arrival) * 65_536 / 1_000_000) as u32
+            }),
         }
     }
 }

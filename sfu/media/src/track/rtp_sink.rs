@@ -3,14 +3,16 @@
 use super::downtrack::{Downtrack, Stamp};
 use super::packet::Packet;
 use super::reception::SenderClock;
+use super::template::{Template, own_elements};
 use crate::clock::{Micros, SECOND};
 use crate::codec::Codec;
+use crate::congestion::SentPackets;
 use crate::crypto::{CryptoError, Outbound, RTP_OVERHEAD};
 use crate::ids::{DowntrackId, UptrackId};
 use crate::outbox::{Outbox, Path, Transmit};
 use crate::packet::extension::{ExtensionMap, Kind};
 use crate::packet::rtcp;
-use crate::packet::rtp::RtpHeader;
+use crate::packet::rtp::{self, RtpHeader};
 use crate::repair::ResendGuard;
 
 /// What was negotiated for a track that a viewer receives.
@@ -53,6 +55,21 @@ pub struct SinkCounters {
     pub fraction_lost: u8,
 }
 
+/// How packets get to a viewer.
+pub struct Link<'a> {
+    /// His keys.
+    pub srtp: &'a Outbound,
+    /// Where he is.
+    pub path: Path,
+    /// What is on its way to him.
+    pub sent: &'a mut SentPackets,
+    /// The time.
+    pub now: Micros,
+}
+
+/// Transport-wide sequence numbers that a stream without RTX remembers of its packets.
+const REMEMBERED: usize = 256;
+
 /// A viewer's downtrack.
 pub struct RtpSink {
     /// Its name across the seam.
@@ -67,6 +84,13 @@ pub struct RtpSink {
     pub counters: SinkCounters,
     /// The viewer has reported on the SSRC, so it knows which section it belongs to.
     known_to_viewer: bool,
+    /// Header and extension of a packet that brings no extension of its own.
+    template: Template,
+    /// By sequence number, without RTX: a retransmission must repeat the packet to the bit, for
+    /// it repeats the GCM nonce.
+    transport_sequences: Box<[(u32, u16)]>,
+    /// The viewer waits for packets that his [`Pacer`](crate::congestion::Pacer) held back.
+    pub lagging: bool,
     rtx_sequence: u64,
     guard: ResendGuard,
     /// Middle bits of the NTP times of the last reports, and when they left.
@@ -77,8 +101,14 @@ impl RtpSink {
     /// A track that has sent nothing and has no source.
     pub fn new(id: DowntrackId, config: RtpSinkConfig) -> Self {
         let (sequence, timestamp) = config.start;
+        let numbered = config.extensions.id(Kind::TransportCc).is_some();
+        let repeats = numbered && config.rtx.is_none();
+        let remembered = if repeats { REMEMBERED } else { 0 };
         Self {
             id,
+            template: Template::new(&config, true),
+            transport_sequences: vec![(u32::MAX, 0); remembered].into(),
+            lagging: false,
             downtrack: Downtrack::new(config.clock_rate, sequence, timestamp),
             source: None,
             counters: SinkCounters::default(),
@@ -90,17 +120,18 @@ impl RtpSink {
         }
     }
 
-    /// Send a packet if the gate lets it through.
+    /// Send a packet if the gate lets it through, with so much padding; returns its length.
     #[inline]
     pub fn forward<T: Transmit + ?Sized>(
         &mut self,
         packet: &Packet,
+        padding: u8,
         best: u8,
-        (srtp, path): (&Outbound, Path),
+        link: &mut Link<'_>,
         outbox: &mut Outbox<T>,
-    ) {
+    ) -> usize {
         let Some(stamp) = self.downtrack.handle_packet(packet, best) else {
-            return;
+            return 0;
         };
         self.counters.packets += 1;
         self.counters.octets += packet.payload.len() as u64;
@@ -111,12 +142,29 @@ impl RtpSink {
             timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
             ssrc: self.config.ssrc,
         };
+        let transport = link.sent.next_sequence();
+        let slot = stamp.sequence as usize % REMEMBERED;
+        if let Some(slot) = self.transport_sequences.get_mut(slot) {
+            *slot = (stamp.sequence as u32, transport);
+        }
         let roc = (stamp.sequence >> 16) as u32;
-        let sent = outbox.write(path, |arena, start| {
-            self.write(arena, &header, None, packet);
-            seal(srtp, roc, arena, start)
+        let mut len = 0;
+        let sent = outbox.write(link.path, packet.arrival, |arena, start| {
+            if packet.extensions.is_empty() {
+                self.template.write(arena, &header, transport);
+            } else {
+                self.write_header(arena, &header, transport, packet);
+            }
+            arena.extend_from_slice(&packet.payload);
+            if self.config.rtx.is_some() {
+                rtp::pad(arena, start, padding);
+            }
+            len = seal(link.srtp, roc, arena, start)?;
+            Ok::<_, CryptoError>(())
         });
         self.counters.failed += u64::from(sent.is_err());
+        self.note_sent(len, link);
+        len
     }
 
     /// Whether a lost packet may be sent again now.
@@ -129,48 +177,93 @@ impl RtpSink {
         &mut self,
         packet: &Packet,
         stamp: Stamp,
-        (srtp, path): (&Outbound, Path),
+        link: &mut Link<'_>,
         outbox: &mut Outbox<T>,
     ) {
-        self.counters.resent += 1;
-        let original = stamp.sequence as u16;
-        let (payload_type, ssrc, sequence, osn) = match self.config.rtx {
-            Some((payload_type, ssrc)) => {
-                self.rtx_sequence += 1;
-                (payload_type, ssrc, self.rtx_sequence, Some(original))
-            }
-            None => (
-                self.config.payload_type,
-                self.config.ssrc,
-                stamp.sequence,
-                None,
-            ),
-        };
+        match self.config.rtx {
+            Some(rtx) => self.resend_as_rtx(rtx, packet, stamp, link, outbox),
+            None => self.repeat(packet, stamp, link, outbox),
+        }
+    }
+
+    /// RFC 4588, 4: a packet of a stream of its own, which tells the number it had.
+    fn resend_as_rtx<T: Transmit + ?Sized>(
+        &mut self,
+        (payload_type, ssrc): (u8, u32),
+        packet: &Packet,
+        stamp: Stamp,
+        link: &mut Link<'_>,
+        outbox: &mut Outbox<T>,
+    ) {
+        self.rtx_sequence += 1;
         let header = RtpHeader {
             marker: packet.marker,
             payload_type,
-            sequence: sequence as u16,
+            sequence: self.rtx_sequence as u16,
             timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
             ssrc,
         };
-        let roc = (sequence >> 16) as u32;
-        let sent = outbox.write(path, |arena, start| {
-            self.write(arena, &header, osn, packet);
-            seal(srtp, roc, arena, start)
+        let roc = (self.rtx_sequence >> 16) as u32;
+        let transport = link.sent.next_sequence();
+        let mut len = 0;
+        let sent = outbox.write(link.path, 0, |arena, start| {
+            self.write_header(arena, &header, transport, packet);
+            arena.extend_from_slice(&(stamp.sequence as u16).to_be_bytes());
+            arena.extend_from_slice(&packet.payload);
+            len = seal(link.srtp, roc, arena, start)?;
+            Ok::<_, CryptoError>(())
         });
+        self.counters.resent += 1;
+        self.counters.failed += u64::from(sent.is_err());
+        self.note_sent(len, link);
+    }
+
+    /// The packet as it was, to the bit.
+    fn repeat<T: Transmit + ?Sized>(
+        &mut self,
+        packet: &Packet,
+        stamp: Stamp,
+        link: &mut Link<'_>,
+        outbox: &mut Outbox<T>,
+    ) {
+        let slot = stamp.sequence as usize % REMEMBERED;
+        let transport = match self.transport_sequences.get(slot) {
+            Some((sequence, transport)) if *sequence == stamp.sequence as u32 => *transport,
+            Some(_) => {
+                self.counters.unavailable += 1;
+                return;
+            }
+            None => 0, // not negotiated: no packet has one
+        };
+        let header = RtpHeader {
+            marker: packet.marker,
+            payload_type: self.config.payload_type,
+            sequence: stamp.sequence as u16,
+            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
+            ssrc: self.config.ssrc,
+        };
+        let roc = (stamp.sequence >> 16) as u32;
+        let sent = outbox.write(link.path, 0, |arena, start| {
+            self.write_header(arena, &header, transport, packet);
+            arena.extend_from_slice(&packet.payload);
+            seal(link.srtp, roc, arena, start).map(drop)
+        });
+        self.counters.resent += 1;
         self.counters.failed += u64::from(sent.is_err());
     }
 
     /// The viewer reported on the stream; returns the round trip where the report tells it.
     pub fn handle_report(&mut self, block: &rtcp::ReportBlock, now: Micros) -> Option<Micros> {
-        self.known_to_viewer = true;
+        if !std::mem::replace(&mut self.known_to_viewer, true) {
+            self.template = Template::new(&self.config, self.tells_mid());
+        }
         self.counters.fraction_lost = block.fraction_lost;
         let (_, sent) = self
             .reports_sent
             .iter()
             .find(|(lsr, _)| *lsr == block.lsr)?;
         let held = u64::from(block.dlsr) * SECOND / 65_536;
-        (now - sent).checked_sub(held).filter(|_| block.lsr != 0)
+        now.checked_sub(sent + held).filter(|_| block.lsr != 0)
     }
 
     /// A sender report for now, on the publisher's own clock, so that the viewer can put sound
@@ -198,41 +291,47 @@ impl RtpSink {
         self.reports_sent[0] = ((ntp >> 16) as u32, now);
     }
 
-    /// The plain packet, at the arena's end.
-    #[inline]
-    fn write(
+    /// Header and extension, with what the packet brings of its own.
+    fn write_header(
         &self,
         arena: &mut Vec<u8>,
         header: &RtpHeader,
-        original_sequence: Option<u16>,
+        transport: u16,
         packet: &Packet,
     ) {
         let map = &self.config.extensions;
+        let transport = transport.to_be_bytes();
+        let own = own_elements(&self.config, self.tells_mid(), &transport);
         let forwarded = packet
             .extensions
             .iter()
             .filter_map(|(k, data)| Some((map.id(k)?, data)));
-        header.write(arena, self.mid_element().into_iter().chain(forwarded));
-        if let Some(sequence) = original_sequence {
-            arena.extend_from_slice(&sequence.to_be_bytes());
-        }
-        arena.extend_from_slice(&packet.payload);
+        header.write(arena, own.chain(forwarded));
     }
 
-    /// The MID is sent until the viewer has matched the SSRC. Without RTX it is sent always:
-    /// a retransmission must repeat the packet to the bit, for it repeats the GCM nonce.
-    fn mid_element(&self) -> Option<(u8, &[u8])> {
-        let wanted = !self.known_to_viewer || self.config.rtx.is_none();
-        let id = self.config.extensions.id(Kind::Mid).filter(|_| wanted)?;
-        Some((id, self.config.mid.as_bytes()))
+    /// The MID is sent until the viewer has matched the SSRC. Without RTX it is sent always, for
+    /// a retransmission repeats the packet.
+    fn tells_mid(&self) -> bool {
+        !self.known_to_viewer || self.config.rtx.is_none()
+    }
+
+    fn note_sent(&self, len: usize, link: &mut Link<'_>) {
+        if self.template.is_numbered() && len > 0 {
+            link.sent.handle_sent(len, link.now);
+        }
     }
 }
 
-/// Seal the datagram that begins at `start`, in place.
-fn seal(srtp: &Outbound, roc: u32, arena: &mut Vec<u8>, start: usize) -> Result<(), CryptoError> {
+/// Seal the datagram that begins at `start`, in place; returns its length.
+fn seal(
+    srtp: &Outbound,
+    roc: u32,
+    arena: &mut Vec<u8>,
+    start: usize,
+) -> Result<usize, CryptoError> {
     let len = arena.len() - start;
     arena.resize(start + len + RTP_OVERHEAD, 0);
     let sealed = srtp.seal_rtp(roc, &mut arena[start..], len)?;
     arena.truncate(start + sealed);
-    Ok(())
+    Ok(sealed)
 }

@@ -17,11 +17,11 @@ use std::mem;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-pub use receive::{BATCH, ReceiveBatch};
+pub use receive::{Arrival, BATCH, ReceiveBatch};
 pub use wake::{Wake, wait_readable};
 
-/// Room for two control messages: IP_PKTINFO and UDP_SEGMENT.
-const CONTROL: usize = 64;
+/// Room for the control messages of one datagram: IP_PKTINFO, SCM_TIMESTAMPNS and UDP_GRO.
+const CONTROL: usize = 96;
 
 /// Control messages must be aligned as their header is.
 #[repr(align(8))]
@@ -68,13 +68,22 @@ impl Socket {
         let fd = socket.as_raw_fd();
         set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         let bytes = buffer_bytes.min(i32::MAX as usize / 2) as i32;
-        set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)?;
-        set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes)?;
+        ask_for_buffer(fd, bytes, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF)?;
+        ask_for_buffer(fd, bytes, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)?;
         Ok(Self {
             socket,
             gso: true,
             counters: SendCounters::default(),
         })
+    }
+
+    /// Let the kernel put datagrams of one sender together (UDP_GRO) and stamp each with the time
+    /// it came. To be read by [`ReceiveBatch::coalesced`]. A kernel that cannot is as good: what
+    /// it does not put together or stamp comes alone, with an age of 0.
+    pub fn coalesce_and_stamp(&self) {
+        let fd = self.socket.as_raw_fd();
+        let _ = set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1);
+        let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
     }
 
     /// Whether trains are still sent whole.
@@ -126,6 +135,12 @@ impl AsFd for Socket {
     }
 }
 
+/// Beyond the limit of the machine where we may (CAP_NET_ADMIN), else up to it.
+fn ask_for_buffer(fd: RawFd, bytes: i32, forced: i32, limited: i32) -> io::Result<()> {
+    set_option(fd, libc::SOL_SOCKET, forced, bytes)
+        .or_else(|_| set_option(fd, libc::SOL_SOCKET, limited, bytes))
+}
+
 fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     let size = mem::size_of::<i32>() as u32;
     // SAFETY: the option's value is an int, and lives through the call.
@@ -152,6 +167,7 @@ fn option_value(fd: RawFd, level: i32, name: i32) -> io::Result<i32> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
 
     use super::*;
     use crate::outbox::{Outbox, Path};
@@ -195,6 +211,43 @@ mod tests {
     }
 
     #[test]
+    fn a_train_is_received_in_one_piece_and_taken_apart() {
+        let (from, to) = (loopback(), loopback());
+        to.coalesce_and_stamp();
+        let path = Path {
+            remote: to.local_addr().expect("bound"),
+            local: Ipv4Addr::LOCALHOST.into(),
+        };
+        let sizes = [1_200, 1_200, 1_200, 700];
+        let mut outbox = Outbox::new(Box::new(from));
+        for (i, &size) in sizes.iter().enumerate() {
+            outbox.push(path, &vec![i as u8; size]);
+        }
+        outbox.flush();
+        let mut batch = ReceiveBatch::coalesced();
+        assert_eq!(to.receive(&mut batch).expect("the socket works"), 1);
+        let all: Vec<_> = batch.datagrams().map(|(_, d)| d.to_vec()).collect();
+        let sent: Vec<_> = (0..4).map(|i| vec![i as u8; sizes[i]]).collect();
+        assert_eq!(all, sent);
+    }
+
+    #[test]
+    fn a_datagram_tells_how_long_it_waited() {
+        let (mut from, to) = (loopback(), loopback());
+        to.coalesce_and_stamp();
+        let mut batch = ReceiveBatch::coalesced();
+        // The kernel begins to stamp a little after it was asked to.
+        let waited = (0..100).any(|_| {
+            from.send_to(b"x", to.local_addr().expect("bound"));
+            std::thread::sleep(Duration::from_millis(2));
+            to.receive(&mut batch).expect("the socket works");
+            let ages: Vec<_> = batch.datagrams().map(|(a, _)| a.age).collect();
+            ages.iter().any(|age| (1_000..1_000_000).contains(age))
+        });
+        assert!(waited);
+    }
+
+    #[test]
     fn an_answer_leaves_from_the_address_that_was_asked() {
         let server = Socket::bind(([0, 0, 0, 0], 0).into(), 1 << 20).expect("bind");
         let port = server.local_addr().expect("bound").port();
@@ -204,7 +257,7 @@ mod tests {
             .expect("loopback");
         let mut batch = ReceiveBatch::default();
         assert_eq!(server.receive(&mut batch).expect("receive"), 1);
-        let path = batch.datagrams().next().expect("one").0;
+        let path = batch.datagrams().next().expect("one").0.path;
         assert_eq!(path.local, IpAddr::from([127, 0, 0, 2]));
         let mut outbox = Outbox::new(Box::new(server));
         outbox.push(path, b"answer");

@@ -79,6 +79,7 @@ impl Iterator for Trains<'_> {
             path,
             start,
             len: segment,
+            ..
         } = *first;
         let mut train = Train {
             path,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// An eventfd(2): how one thread wakes another that waits in `poll`.
 pub struct Wake(OwnedFd);
@@ -41,14 +42,19 @@ impl AsFd for Wake {
     }
 }
 
-/// Wait until one of two descriptors is readable, at most `timeout_ms`.
-pub fn wait_readable(first: &impl AsFd, second: &impl AsFd, timeout_ms: i32) {
+/// Wait until one of two descriptors is readable, at most `timeout`; tells whether the second is.
+pub fn wait_readable(first: &impl AsFd, second: &impl AsFd, timeout: Duration) -> bool {
     let poll = |fd: BorrowedFd<'_>| libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
     };
     let mut fds = [poll(first.as_fd()), poll(second.as_fd())];
-    // SAFETY: the array outlives the call. An error (EINTR) means looking again, as a timeout.
-    unsafe { libc::poll(fds.as_mut_ptr(), 2, timeout_ms) };
+    let timeout = libc::timespec {
+        tv_sec: timeout.as_secs() as libc::time_t,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    // SAFETY: both outlive the call. An error (EINTR) means looking again, as a timeout.
+    unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const timeout, std::ptr::null()) };
+    fds[1].revents != 0
 }

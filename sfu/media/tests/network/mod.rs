@@ -242,7 +242,7 @@ impl Network {
             shard.handle_datagram(path, datagram, now, outbox);
         }
         shard.handle_timeout(now, outbox);
-        shard.forward(outbox);
+        shard.forward(now, outbox);
         outbox.transmitter().discard = true;
         outbox.flush();
         outbox.transmitter().discard = false;
@@ -253,7 +253,7 @@ impl Network {
         loop {
             let mut messages = Vec::new();
             for (shard, outbox) in self.shards.iter_mut().zip(&mut self.outboxes) {
-                shard.forward(outbox);
+                shard.forward(self.now, outbox);
                 outbox.flush();
                 messages.append(&mut shard.messages);
                 self.events.append(&mut shard.events);

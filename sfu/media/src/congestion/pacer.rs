@@ -1,0 +1,124 @@
+//! How fast one viewer is sent pictures: a keyframe at once would fill the queue of a school's
+//! narrow line, and delay the sound that shares it.
+//!
+//! A budget of bytes fills with time and is spent by packets. Sound is never held back, but what
+//! it takes is missing to the pictures. A viewer whose budget is spent gets more at the next
+//! [`PACING_INTERVAL`]: what the budget holds bounds the train that then leaves.
+
+use crate::clock::{MILLISECOND, Micros, SECOND};
+
+/// Viewers who wait are sent more this often.
+pub const PACING_INTERVAL: Micros = 5 * MILLISECOND;
+/// Bits a second that a viewer's line is taken to carry in any case.
+const LEAST_BITRATE: u64 = 10_000_000;
+/// Pictures leave faster than they are made by this (in halves), so that no queue stays here.
+const FACTOR_HALVES: u64 = 5;
+/// The budget holds what may leave in this time.
+const DEPTH: Micros = 10 * MILLISECOND;
+
+/// The budget of one viewer.
+#[derive(Debug)]
+pub struct Pacer {
+    bytes_per_second: u64,
+    budget: i64,
+    updated: Micros,
+}
+
+impl Default for Pacer {
+    fn default() -> Self {
+        Self {
+            bytes_per_second: LEAST_BITRATE / 8,
+            budget: 0,
+            updated: 0,
+        }
+    }
+}
+
+impl Pacer {
+    /// What the viewer's tracks carry together now.
+    pub fn set_load(&mut self, bytes_per_second: u64) {
+        let wanted = bytes_per_second * FACTOR_HALVES / 2;
+        self.bytes_per_second = wanted.max(LEAST_BITRATE / 8);
+    }
+
+    /// Time has passed.
+    #[inline]
+    pub fn refill(&mut self, now: Micros) {
+        let elapsed = now.saturating_sub(self.updated).min(SECOND);
+        let depth = (self.bytes_per_second * DEPTH / SECOND) as i64;
+        let earned = (self.bytes_per_second * elapsed / SECOND) as i64;
+        self.budget = self.budget.saturating_add(earned).clamp(-depth, depth);
+        self.updated = now;
+    }
+
+    /// Whether a packet of a picture may leave.
+    #[inline]
+    pub fn allows(&self) -> bool {
+        self.budget > 0
+    }
+
+    /// Something has left.
+    #[inline]
+    pub fn spend(&mut self, bytes: usize) {
+        self.budget -= bytes as i64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that leave in `time` when there is always more to send.
+    fn sent(pacer: &mut Pacer, from: Micros, time: Micros) -> usize {
+        let mut bytes = 0;
+        for now in (from..from + time).step_by(PACING_INTERVAL as usize) {
+            pacer.refill(now);
+            while pacer.allows() {
+                pacer.spend(1_200);
+                bytes += 1_200;
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_keyframe_leaves_as_fast_as_the_line_carries() {
+        let mut pacer = Pacer::default();
+        let bytes = sent(&mut pacer, SECOND, SECOND) as u64;
+        let most = LEAST_BITRATE / 8 + 2 * LEAST_BITRATE / 8 * DEPTH / SECOND;
+        assert!(
+            (LEAST_BITRATE / 8..most).contains(&bytes),
+            "{bytes} bytes in a second"
+        );
+    }
+
+    #[test]
+    fn an_ordinary_picture_does_not_wait() {
+        let mut pacer = Pacer::default();
+        for picture in 1..100 {
+            pacer.refill(picture * SECOND / 30);
+            for _ in 0..8 {
+                assert!(pacer.allows(), "picture {picture} waits");
+                pacer.spend(1_200);
+            }
+        }
+    }
+
+    #[test]
+    fn more_is_sent_to_who_takes_more() {
+        let mut pacer = Pacer::default();
+        pacer.set_load(1_000_000);
+        let bytes = sent(&mut pacer, SECOND, SECOND);
+        assert!(bytes >= 2_500_000, "{bytes} bytes in a second");
+    }
+
+    #[test]
+    fn sound_is_paid_for_later_but_not_for_ever() {
+        let mut pacer = Pacer::default();
+        pacer.refill(SECOND);
+        pacer.spend(10_000_000);
+        pacer.refill(SECOND + 2 * DEPTH);
+        pacer.refill(SECOND + 4 * DEPTH);
+        assert!(pacer.allows());
+    }
+}

@@ -1,0 +1,102 @@
+//! What threads leave for each other: commands and media for a shard, events for Python.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::stats::ShardStats;
+use crate::ids::UptrackId;
+use crate::shard::{Command, Message};
+use crate::track::Packet;
+use crate::udp::Wake;
+
+/// Packets of other shards that wait for this one; further ones are dropped and counted.
+pub(super) const INBOX: usize = 8_192;
+
+/// Events on their way to Python.
+pub(super) struct EventQueue<E> {
+    events: Mutex<VecDeque<E>>,
+    pub(super) wake: Wake,
+}
+
+impl<E> EventQueue<E> {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            events: Mutex::new(VecDeque::new()),
+            wake: Wake::new()?,
+        })
+    }
+
+    /// Append; the queue's descriptor becomes readable.
+    pub(super) fn push(&self, event: E) {
+        self.locked().push_back(event);
+        self.wake.wake();
+    }
+
+    /// All that wait.
+    pub(super) fn take(&self) -> VecDeque<E> {
+        self.wake.clear();
+        std::mem::take(&mut *self.locked())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.locked().len()
+    }
+
+    /// The queue holds whole values whatever thread died with the lock.
+    fn locked(&self) -> std::sync::MutexGuard<'_, VecDeque<E>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is asked of a shard.
+pub(super) enum Control {
+    Command(Command),
+    Message(Message),
+    Stats(Sender<ShardStats>),
+    Stop,
+}
+
+/// Where others leave things for a shard.
+#[derive(Clone)]
+pub(super) struct Mailbox {
+    pub(super) control: Sender<Control>,
+    pub(super) media: SyncSender<(UptrackId, Arc<Packet>)>,
+    pub(super) wake: Arc<Wake>,
+}
+
+impl Mailbox {
+    /// A shard that has ended hears nothing any more.
+    pub(super) fn post(&self, control: Control) {
+        let _ = self.control.send(control);
+        self.wake.wake();
+    }
+}
+
+/// The receiving ends of a mailbox.
+pub(super) struct Inbox {
+    pub(super) control: Receiver<Control>,
+    pub(super) media: Receiver<(UptrackId, Arc<Packet>)>,
+    pub(super) wake: Arc<Wake>,
+}
+
+/// Both ends of a mailbox.
+pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
+    let (control, control_inbox) = channel();
+    let (media, media_inbox) = sync_channel(INBOX);
+    let wake = Arc::new(Wake::new()?);
+    let inbox = Inbox {
+        control: control_inbox,
+        media: media_inbox,
+        wake: Arc::clone(&wake),
+    };
+    Ok((
+        Mailbox {
+            control,
+            media,
+            wake,
+        },
+        inbox,
+    ))
+}
