@@ -61,22 +61,29 @@ class SrtpProfile:
 
 
 # In this order: GCM is the cheaper one for us, and GStreamer speaks only the other.
-SRTP_PROFILES = (
-    SrtpProfile("SRTP_AEAD_AES_128_GCM", key_length=16, salt_length=12),
-    SrtpProfile("SRTP_AES128_CM_SHA1_80", key_length=16, salt_length=14),
-)
+AEAD_AES_128_GCM = SrtpProfile("SRTP_AEAD_AES_128_GCM", key_length=16, salt_length=12)
+AES128_CM_SHA1_80 = SrtpProfile("SRTP_AES128_CM_SHA1_80", key_length=16, salt_length=14)
+SRTP_PROFILES = (AEAD_AES_128_GCM, AES128_CM_SHA1_80)
 
 
 class Identity:
     """The node's certificate and the one SSL context all its peers share."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-        self.context = _context(key, certificate)
+    def __init__(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        certificate: x509.Certificate,
+        profiles: Sequence[SrtpProfile] = SRTP_PROFILES,
+    ) -> None:
+        self.context = _context(key, certificate, profiles)
         self.fingerprint = Fingerprint("sha-256", _digest(certificate, "sha-256"))
 
     @classmethod
-    def generate(cls) -> "Identity":
-        """A fresh ECDSA P-256 key with a self-signed certificate (RFC 8827, section 6.5)."""
+    def generate(cls, profiles: Sequence[SrtpProfile] = SRTP_PROFILES) -> "Identity":
+        """A fresh ECDSA P-256 key with a self-signed certificate (RFC 8827, section 6.5).
+
+        `profiles` are agreed on, or nothing is.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(8))])
         now = datetime.now(UTC)
@@ -91,7 +98,7 @@ class Identity:
             .not_valid_after(now + timedelta(days=3650))
             .sign(key, hashes.SHA256())
         )
-        return cls(key, certificate)
+        return cls(key, certificate, profiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +254,11 @@ class Dtls:
             return b""
 
 
-def _context(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> SSL.Context:
+def _context(
+    key: ec.EllipticCurvePrivateKey,
+    certificate: x509.Certificate,
+    profiles: Sequence[SrtpProfile],
+) -> SSL.Context:
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_min_proto_version(_DTLS_1_2)
     context.set_max_proto_version(_DTLS_1_2)
@@ -257,7 +268,7 @@ def _context(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> 
     context.use_certificate(certificate)
     context.use_privatekey(key)
     context.set_cipher_list(_CIPHERS)
-    context.set_tlsext_use_srtp(b":".join(profile.name.encode() for profile in SRTP_PROFILES))
+    context.set_tlsext_use_srtp(b":".join(profile.name.encode() for profile in profiles))
     return context
 
 
