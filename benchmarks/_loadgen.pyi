@@ -5,9 +5,10 @@ from typing import TypedDict, final
 class Snapshot(TypedDict):
     """The counts of one moment."""
 
-    received: list[tuple[int, int, int, int, int, int, int, int]]
+    received: list[list[int]]
     """A client each: packets, bytes, lost, opened, unopened, time of the first packet (ns),
-    packets that came again (retransmissions), packets that were asked for again."""
+    packets that came again (retransmissions), packets that were asked for again, bytes of
+    header extensions in the last packet."""
     ports: list[int]
     """The UDP port of each."""
     published: int
@@ -64,9 +65,9 @@ class Generator:
         spread_us: int = 0,
         phase_us: int = 0,
     ) -> None:
-        """Send the trace from now on; a frame's packets spread over `spread_us`.
+        """Send the trace from now on, instead of what the client sends so far.
 
-        It begins `phase_us` into the trace, which repeats every 10 s.
+        A frame's packets are spread over `spread_us`; 0 sends them at once. It begins `phase_us` into the trace, which repeats every 10 s.
         """
     def flood(self, client: int, pps: int, seconds: float) -> None:
         """Let a seated client send garbage, wrong checks and forged SRTP, a third each."""
@@ -78,6 +79,10 @@ def limit_us_per_packet(
     video_bps: int,
     audio: bool = True,
     spread_us: int = 0,
+    extension_bytes: int = 0,
     seconds: int = 5,
-) -> tuple[int, float]:
-    """Packets sent and CPU microseconds for each: sealing and GSO sends, nothing else."""
+) -> tuple[int, float, float]:
+    """Packets sent, bytes and CPU microseconds of each: sealing and GSO sends, nothing else.
+
+    Packets have header extensions of so many bytes; those of a frame are evened out.
+    """

@@ -58,6 +58,8 @@ pub(crate) struct Received {
     /// Retransmissions, and packets asked for again.
     pub resent: u64,
     pub asked: u64,
+    /// Octets of header extensions in the last packet.
+    pub extension_bytes: u64,
 }
 
 /// One client.
@@ -115,6 +117,7 @@ impl Client {
         Received {
             lost: self.feedback.lost(),
             asked: self.feedback.asked,
+            extension_bytes: self.feedback.extension_bytes as u64,
             ..self.received
         }
     }

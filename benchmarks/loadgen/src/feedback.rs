@@ -48,6 +48,8 @@ pub(crate) struct Feedback {
     claimed: (u32, Vec<u16>),
     /// Packets asked for again, so far.
     pub asked: u64,
+    /// Octets of the last packet's block of header extensions.
+    pub extension_bytes: usize,
 }
 
 impl Feedback {
@@ -60,6 +62,7 @@ impl Feedback {
             next_transport: 0,
             claimed: (0, Vec::new()),
             asked: 0,
+            extension_bytes: 0,
         }
     }
 
@@ -70,8 +73,11 @@ impl Feedback {
         };
         let (payload_type, sequence) = (m_pt & 0x7f, u16::from_be_bytes([s0, s1]));
         let ssrc = u32::from_be_bytes([a, b, c, d]);
-        if let Some(id) = self.config.transport_cc
-            && let Some(number) = transport_sequence(packet, id)
+        let block = extension_block(packet);
+        self.extension_bytes = block.map_or(0, |(_, bytes)| 4 + bytes.len());
+        if let Some(number) = block
+            .zip(self.config.transport_cc)
+            .and_then(|(block, id)| transport_sequence(block, id))
         {
             self.arrivals.handle_packet(number, ssrc, now);
         }
@@ -136,15 +142,18 @@ impl Feedback {
     }
 }
 
-/// The transport-wide sequence number of a packet whose payload is still sealed.
-fn transport_sequence(packet: &[u8], id: u8) -> Option<u16> {
+/// The header extensions of a packet whose payload is still sealed: their profile and octets.
+fn extension_block(packet: &[u8]) -> Option<(u16, &[u8])> {
     let contributing = usize::from(packet[0] & 0x0f) * 4;
     let has_extension = packet[0] & 0x10 != 0;
     let block = packet.get(12 + contributing..).filter(|_| has_extension)?;
     let (&[p0, p1, l0, l1], rest) = block.split_first_chunk()?;
     let bytes = rest.get(..usize::from(u16::from_be_bytes([l0, l1])) * 4)?;
-    let mut all = elements(u16::from_be_bytes([p0, p1]), bytes);
-    let (_, data) = all.find(|(element, _)| *element == id)?;
+    Some((u16::from_be_bytes([p0, p1]), bytes))
+}
+
+fn transport_sequence((profile, bytes): (u16, &[u8]), id: u8) -> Option<u16> {
+    let (_, data) = elements(profile, bytes).find(|(element, _)| *element == id)?;
     data.first_chunk().map(|number| u16::from_be_bytes(*number))
 }
 

@@ -263,6 +263,7 @@ impl Runner {
             } => {
                 let begun = self.now() + 10 * MILLISECOND;
                 let lecture = Lecture::new(client, trace, begun, phase);
+                self.lectures.retain(|l| l.client != client);
                 self.lectures.push(lecture);
             }
             Order::Flood {

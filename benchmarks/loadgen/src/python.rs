@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use tongbu_media::crypto::Profile;
 
-use crate::client::{ClientConfig, Received, Remote};
+use crate::client::{ClientConfig, Remote};
 use crate::feedback::FeedbackConfig;
 use crate::generator::{self, Order};
 use crate::limit;
@@ -149,17 +149,17 @@ impl Generator {
         let rows = snapshot.received.iter();
         let rows: Vec<_> = rows
             .map(|r| {
-                let Received {
-                    packets,
-                    bytes,
-                    lost,
-                    opened,
-                    unopened,
-                    ..
-                } = *r;
-                (
-                    packets, bytes, lost, opened, unopened, r.first_ns, r.resent, r.asked,
-                )
+                [
+                    r.packets,
+                    r.bytes,
+                    r.lost,
+                    r.opened,
+                    r.unopened,
+                    r.first_ns,
+                    r.resent,
+                    r.asked,
+                    r.extension_bytes,
+                ]
             })
             .collect();
         dict.set_item("received", rows)?;
@@ -175,15 +175,18 @@ impl Generator {
 
 /// See `benchmarks/_loadgen.pyi`.
 #[pyfunction]
-#[pyo3(signature = (destinations, *, video_bps, audio=true, spread_us=0, seconds=5))]
+#[pyo3(signature = (
+    destinations, *, video_bps, audio=true, spread_us=0, extension_bytes=0, seconds=5,
+))]
 fn limit_us_per_packet(
     py: Python<'_>,
     destinations: Vec<String>,
     video_bps: u64,
     audio: bool,
     spread_us: u64,
+    extension_bytes: usize,
     seconds: u64,
-) -> PyResult<(u64, f64)> {
+) -> PyResult<(u64, f64, f64)> {
     let destinations: Vec<_> = destinations
         .iter()
         .map(|d| address(d))
@@ -193,6 +196,6 @@ fn limit_us_per_packet(
         audio,
         spread_us,
     };
-    let limit = py.detach(|| limit::measure(&destinations, trace, seconds))?;
-    Ok((limit.packets, limit.us_per_packet))
+    let limit = py.detach(|| limit::measure(&destinations, trace, extension_bytes, seconds))?;
+    Ok((limit.packets, limit.bytes_per_packet, limit.us_per_packet))
 }
