@@ -114,9 +114,12 @@ class Clients:
             remote.ufrag,
             remote.pwd,
             me.ufrag,
+            me.pwd,
             audio=(session.AUDIO_PAYLOAD_TYPE, session.AUDIO_SSRC) if teaches else None,
             video=(session.VIDEO_PAYLOAD_TYPE, session.VIDEO_SSRC) if teaches else None,
             sampled=sampled,
+            transport_cc=remote.transport_cc,
+            asks=None if teaches else remote.video,
         )
         dtls = Dtls(self._identity, "client", remote.fingerprints)
         self._handshakes[client] = (dtls, asyncio.get_running_loop().create_future())

@@ -62,6 +62,8 @@ class Remote:
     fingerprints: tuple[Fingerprint, ...]
     transport_cc: int | None = None
     """The header extension of transport-wide sequence numbers, where it was agreed on."""
+    video: tuple[int, int | None] = (VIDEO_PAYLOAD_TYPE, RTX_PAYLOAD_TYPE)
+    """Payload types of the picture and, where agreed on, of its retransmissions."""
 
 
 def offer(me: Local, role: Role) -> str:
@@ -118,6 +120,7 @@ def remote(description: str) -> Remote:
         ice.password or "",
         tuple(Fingerprint(f.algorithm, f.value) for f in dtls.fingerprints),
         transport_cc(description),
+        _video(description),
     )
 
 
@@ -127,6 +130,16 @@ def transport_cc(description: str) -> int | None:
         if line.startswith("a=extmap:") and line.endswith(TRANSPORT_CC):
             return int(line.removeprefix("a=extmap:").split()[0].split("/")[0])
     return None
+
+
+def _video(description: str) -> tuple[int, int | None]:
+    """The first H264 of a description, and the RTX format made for it (RFC 4588)."""
+    lines = description.splitlines()
+    formats = [line.split() for line in lines if line.startswith("a=rtpmap:")]
+    types = (int(name.split(":")[1]) for name, codec in formats if codec == "H264/90000")
+    media = next(types, VIDEO_PAYLOAD_TYPE)
+    repair = (line.split() for line in lines if line.endswith(f" apt={media}"))
+    return media, next((int(name.split(":")[1]) for name, _ in repair), None)
 
 
 def _transport(me: Local, mid: str, direction: str) -> list[str]:
