@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 
 from sfu.negotiation import Fingerprint, Role
 
@@ -35,11 +36,8 @@ _CIPHERS = (
     b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
 )
 _RECORD_HEADER = 13
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha-256": hashes.SHA256(),
-    "sha-384": hashes.SHA384(),
-    "sha-512": hashes.SHA512(),
-}
+_HASHES = {"sha-512": "sha512", "sha-384": "sha384", "sha-256": "sha256"}
+"""As SDP and as OpenSSL spell them, the strongest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,9 @@ class Identity:
         profiles: Sequence[SrtpProfile] = SRTP_PROFILES,
     ) -> None:
         self.context = _context(key, certificate, profiles)
-        self.fingerprint = Fingerprint("sha-256", _digest(certificate, "sha-256"))
+        self.fingerprint = Fingerprint(
+            "sha-256", certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+        )
 
     @classmethod
     def generate(cls, profiles: Sequence[SrtpProfile] = SRTP_PROFILES) -> "Identity":
@@ -207,7 +207,7 @@ class Dtls:
         except SSL.Error as error:
             self._close(f"the DTLS handshake failed ({_reason(error)})")
             return
-        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        certificate = self._ssl.get_peer_certificate()
         if certificate is None or not _matches(certificate, self._fingerprints):
             self._close("the DTLS certificate is not the one the offer named")
             return
@@ -272,16 +272,12 @@ def _context(
     return context
 
 
-def _digest(certificate: x509.Certificate, algorithm: str) -> str:
-    return certificate.fingerprint(_HASHES[algorithm]).hex(":").upper()
-
-
-def _matches(certificate: x509.Certificate, fingerprints: Sequence[Fingerprint]) -> bool:
+def _matches(certificate: X509, fingerprints: Sequence[Fingerprint]) -> bool:
     """Of the hashes the offer used, the strongest decides (RFC 8122, section 5)."""
-    for algorithm in reversed(_HASHES):
+    for algorithm, name in _HASHES.items():
         offered = [f.value.upper() for f in fingerprints if f.algorithm == algorithm]
         if offered:
-            return _digest(certificate, algorithm) in offered
+            return certificate.digest(name).decode() in offered  # hexadecimal with colons
     return False
 
 
