@@ -84,4 +84,4 @@ def conditions() -> dict[str, object]:
         ),
         "unknown",
     )
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": os.uname().release}
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": os.uname().release.split("-")[0]}

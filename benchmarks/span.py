@@ -52,6 +52,13 @@ class Span:
         return lost / max(1, self.received + lost)
 
     @property
+    def behind(self) -> float:
+        """Of one teacher's packets, the part that did not reach the schools meanwhile."""
+        sent = self.after.clients["published"] - self.before.clients["published"]
+        schools = len(self._rows(self.before))
+        return max(0.0, 1 - self.received / max(1, sent * schools))
+
+    @property
     def unopened(self) -> int:
         """Packets of the sample that were not what the teacher had sealed."""
         return self._sum(UNOPENED)

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -294,7 +293,8 @@ impl Runner {
     }
 
     fn add(&mut self, index: usize, config: ClientConfig) {
-        let bound = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), BUFFER_BYTES);
+        // The server is on this machine; not each takes its loopback address for one.
+        let bound = Socket::bind((config.remote.address.ip(), 0).into(), BUFFER_BYTES);
         let Ok(socket) = bound else {
             return; // out of descriptors: the client never connects, and the join says so
         };
