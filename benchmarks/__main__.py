@@ -5,8 +5,7 @@ import importlib
 import json
 import sys
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks import progress, table
 
 NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity")
 
@@ -31,19 +30,13 @@ def main() -> int:
     module = modules[options.name]
     if options.quick:
         module.quick(options)
-    answer = {"benchmark": options.name, **module.run(options)}
+    with progress.shown(options.name):
+        answer = {"benchmark": options.name, **module.run(options)}
     if options.json:
         print(json.dumps(answer))
     else:
-        _print_table(answer)
+        table.show(answer)
     return 0
-
-
-def _print_table(answer: dict[str, object]) -> None:
-    table = Table("what", "figure")
-    for key, value in answer.items():
-        table.add_row(key, str(value))
-    Console().print(table)
 
 
 if __name__ == "__main__":

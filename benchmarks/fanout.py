@@ -8,14 +8,32 @@ GSO, and nothing else.
 import argparse
 import asyncio
 import json
+import logging
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.lesson import SETTLE, Span, Trace, lesson, trace_options
+from benchmarks.lesson import SETTLE, Trace, lesson, trace_options
 from benchmarks.machine import SERVER_CORE, conditions, on_core
+from benchmarks.span import Span
 
-LIMIT_SECONDS = 5
+LIMIT_SECONDS = 10
+"""One period of the trace: as many keyframes as there are."""
+AUDIO_NOTE = (
+    "GSO cannot help here: a school gets one packet of sound every 20 ms, so each packet is a "
+    "message of its own to the kernel, for the node and for the limit alike."
+)
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What sending the same packets costs, and how large they were."""
+
+    us_per_packet: float
+    bytes_per_packet: float
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,32 +55,35 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return _answer(options.viewers, trace, span, limit)
 
 
-async def _run(options: argparse.Namespace, trace: Trace) -> tuple[Span, float]:
+async def _run(options: argparse.Namespace, trace: Trace) -> tuple[Span, Limit]:
     async with lesson() as taught:
         await taught.teach(trace)
         await taught.join(options.viewers)
         await asyncio.sleep(SETTLE)
         span = await taught.span(options.seconds)
         ports = span.after.clients["ports"][1:]
-        return span, await asyncio.to_thread(_limit, trace, ports)
+        _LOG.info("measuring the limit for %d s", LIMIT_SECONDS)
+        return span, await asyncio.to_thread(_limit, trace, span.extension_bytes, ports)
 
 
-def _limit(trace: Trace, ports: list[int]) -> float:
+def _limit(trace: Trace, extension_bytes: int, ports: list[int]) -> Limit:
     """In a process of its own, on the server's core, to the sockets of the same schools."""
     with on_core(SERVER_CORE):
         said = subprocess.run(
             [
                 *(sys.executable, "-m", "benchmarks.limit"),
                 *("--video-bps", str(trace.video_bps), "--spread-us", str(trace.spread_us)),
+                *("--extension-bytes", str(extension_bytes)),
                 *("--seconds", str(LIMIT_SECONDS), *map(str, ports)),
             ],
             check=True,
             capture_output=True,
         )
-    return float(json.loads(said.stdout)["us_per_packet"])
+    answer = json.loads(said.stdout)
+    return Limit(float(answer["us_per_packet"]), float(answer["bytes_per_packet"]))
 
 
-def _answer(viewers: int, trace: Trace, span: Span, limit: float) -> dict[str, Any]:
+def _answer(viewers: int, trace: Trace, span: Span, limit: Limit) -> dict[str, Any]:
     calls = span.counted("send_calls") + span.counted("receive_calls") + span.counted("waits")
     return {
         "viewers": viewers,
@@ -72,15 +93,26 @@ def _answer(viewers: int, trace: Trace, span: Span, limit: float) -> dict[str, A
         "cpu_us_per_packet": round(span.cpu_us, 3),
         "user_us_per_packet": round(span.user_us, 3),
         "system_us_per_packet": round(span.system_us, 3),
-        "limit_us_per_packet": round(limit, 3),
-        "ratio_to_limit": round(span.cpu_us / limit, 2),
+        "limit_us_per_packet": round(limit.us_per_packet, 3),
+        "ratio_to_limit": round(span.cpu_us / limit.us_per_packet, 2),
         "loss": span.loss,
         "unopened": span.unopened,
         "gso_segments_mean": round(
             span.counted("datagrams_out") / max(1, span.counted("messages_out")), 2
         ),
         "syscalls_per_packet": round(calls / max(1, span.received), 4),
+        "allocations_per_packet": _allocations(span),
+        "bytes_per_packet": round(span.bytes_per_packet, 1),
+        "limit_bytes_per_packet": round(limit.bytes_per_packet, 1),
         "server_cpu": round(span.server_cpu, 3),
         **span.generator(),
+        **({} if trace.video_bps else {"note": AUDIO_NOTE}),
         "conditions": conditions(),
     }
+
+
+def _allocations(span: Span) -> float | None:
+    """On the shards' threads, as their allocator counts them; None when it does not."""
+    if not span.counts("allocations"):
+        return None
+    return round(span.counted("allocations") / max(1, span.received), 6)

@@ -1,50 +1,115 @@
 """How long does the node hold a packet, at half a core of load?
 
-From the moment the teacher's packet is handed to the kernel to the moment a school's socket has
-been read: both on one clock, of every school in 32. "Paced" spreads a frame's packets over 10 ms,
-as browsers do; "bursty" sends them at once, and the last packet to the last school waits for all
-others of its frame.
+From the moment a teacher's packet is handed to the kernel to the moment the kernel has it for a
+school, as the kernel stamps it: how late the generator reads does not count. Both on one clock, of
+every school in 32.
+
+The load is many lessons of ordinary classes, each at a point of its own in time. "Paced" spreads a
+frame's packets over 10 ms, as browsers do; "bursty" sends them at once. "One lesson" puts all
+schools into a single one: its last school waits until the others have been sent to.
 """
 
 import argparse
 import asyncio
+import logging
 from typing import Any
 
-from benchmarks.lesson import SETTLE, Span, Trace, lesson, percentile, trace_options
+from benchmarks.lesson import SETTLE, Lesson, Trace, lesson
 from benchmarks.machine import conditions
+from benchmarks.span import Span, percentile, percentile_of
 
 SPREAD_US = 10_000
+PROBE_LESSONS = 6
+PROBE_SECONDS = 2.0
+SWEEP = (0.25, 0.5, 0.75, 0.9)
+MAX_LESSONS = 80
+
+_LOG = logging.getLogger(__name__)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
-    trace_options(parser, viewers=500, seconds=15.0)
+    parser.add_argument("--viewers", type=int, default=25, help="schools of each lesson")
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--video-bps", type=int, default=2_000_000)
+    parser.add_argument("--load", type=float, default=0.5, help="part of the node's core, 0-1")
+    parser.add_argument("--lessons", type=int, help="so many, whatever the load")
+    parser.add_argument("--sweep", action="store_true", help="also at 25, 75 and 90 %% of a core")
 
 
 def quick(options: argparse.Namespace) -> None:
     """Less of it, for a look."""
-    options.viewers, options.seconds = min(options.viewers, 100), min(options.seconds, 4.0)
+    options.seconds, options.sweep = min(options.seconds, 4.0), False
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """One answer."""
-    paced = asyncio.run(_run(options, Trace(options.video_bps, SPREAD_US)))
-    bursty = asyncio.run(_run(options, Trace(options.video_bps)))
+    return asyncio.run(_run(options))
+
+
+async def _run(options: argparse.Namespace) -> dict[str, Any]:
+    loads = SWEEP if options.sweep else (options.load,)
+    rows: dict[float, dict[str, Any]] = {}
+    async with lesson(timed=True) as taught:
+        for load in loads:
+            await _fill(taught, options, load)
+            rows[load] = await _at_load(taught, options)
+    headline = rows[min(rows, key=lambda load: abs(load - options.load))]
+    schools = headline["lessons"] * options.viewers
     return {
-        "viewers": options.viewers,
+        "viewers_per_lesson": options.viewers,
         "video_bps": options.video_bps,
-        **_figures(paced),
-        "bursty": _figures(bursty),
+        **headline,
+        "one_lesson": await _one_lesson(options, schools),
+        **({"sweep": list(rows.values())} if options.sweep else {}),
         "conditions": conditions(),
     }
 
 
-async def _run(options: argparse.Namespace, trace: Trace) -> Span:
-    async with lesson() as taught:
+async def _fill(taught: Lesson, options: argparse.Namespace, load: float) -> None:
+    """Open lessons until the node's core is as busy as wanted; the first few tell how many."""
+    if options.lessons:
+        await _open(taught, options, options.lessons)
+        return
+    if not taught.teachers:
+        await _open(taught, options, PROBE_LESSONS)
+    paced = Trace(options.video_bps, SPREAD_US)
+    for _ in range(3):  # a lesson costs less the more there are: once is not near enough
+        taught.change(paced)
+        await asyncio.sleep(SETTLE / 2)
+        busy = (await taught.span(PROBE_SECONDS)).server_cpu
+        wanted = min(round(len(taught.teachers) * load / busy), MAX_LESSONS)
+        if wanted <= len(taught.teachers):
+            return
+        await _open(taught, options, wanted)
+
+
+async def _open(taught: Lesson, options: argparse.Namespace, lessons: int) -> None:
+    for number in range(len(taught.teachers), lessons):
+        name = f"bench{number}"
+        await taught.teach(Trace(options.video_bps, SPREAD_US), name)
+        await taught.join(options.viewers, name)
+        _LOG.info("%d of %d lessons opened", number + 1, lessons)
+
+
+async def _at_load(taught: Lesson, options: argparse.Namespace) -> dict[str, Any]:
+    paced = await _span(taught, Trace(options.video_bps, SPREAD_US), options.seconds)
+    bursty = await _span(taught, Trace(options.video_bps), options.seconds)
+    return {"lessons": len(taught.teachers), **_figures(paced), "bursty": _figures(bursty)}
+
+
+async def _one_lesson(options: argparse.Namespace, schools: int) -> dict[str, Any]:
+    trace = Trace(options.video_bps, SPREAD_US)
+    async with lesson(timed=True) as taught:
         await taught.teach(trace)
-        await taught.join(options.viewers)
-        await asyncio.sleep(SETTLE)
-        return await taught.span(options.seconds)
+        await taught.join(schools)
+        return {"viewers": schools, **_figures(await _span(taught, trace, options.seconds))}
+
+
+async def _span(taught: Lesson, trace: Trace, seconds: float) -> Span:
+    taught.change(trace)
+    await asyncio.sleep(SETTLE)
+    return await taught.span(seconds)
 
 
 def _figures(span: Span) -> dict[str, Any]:
@@ -57,4 +122,14 @@ def _figures(span: Span) -> dict[str, Any]:
         "loss": span.loss,
         "server_cpu": round(span.server_cpu, 3),
         **span.generator(),
+        **_inside(span),
     }
+
+
+def _inside(span: Span) -> dict[str, Any]:
+    """The node's own account: from the read that brought a packet to the send that took it."""
+    times = span.histogram("forwarding_us")
+    if not times:
+        return {}
+    parts = {"p50_us": 0.5, "p99_us": 0.99, "p999_us": 0.999}
+    return {"inside_node": {name: percentile_of(times, part) for name, part in parts.items()}}

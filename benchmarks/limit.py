@@ -1,7 +1,7 @@
 """Run as a process of its own: the least that sending to these ports could cost.
 
-`python -m benchmarks.limit --video-bps B --seconds S PORT...` prints packets and CPU microseconds a
-packet.
+`python -m benchmarks.limit --video-bps B --seconds S PORT...` prints packets, and the bytes and CPU
+microseconds of each.
 """
 
 import argparse
@@ -15,16 +15,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--video-bps", type=int, required=True)
     parser.add_argument("--spread-us", type=int, default=0)
+    parser.add_argument("--extension-bytes", type=int, default=0)
     parser.add_argument("--seconds", type=int, required=True)
     parser.add_argument("ports", type=int, nargs="+")
     options = parser.parse_args()
-    packets, us = _loadgen.limit_us_per_packet(
+    packets, size, us = _loadgen.limit_us_per_packet(
         [f"127.0.0.1:{port}" for port in options.ports],
         video_bps=options.video_bps,
         spread_us=options.spread_us,
+        extension_bytes=options.extension_bytes,
         seconds=options.seconds,
     )
-    print(json.dumps({"packets": packets, "us_per_packet": us}))
+    print(json.dumps({"packets": packets, "bytes_per_packet": size, "us_per_packet": us}))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,27 @@ GENERATOR_CORE = 1
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+_ALL_CORES = os.sched_getaffinity(0)
+
+
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
     """What is started inside runs on that core only (as far as there is more than one)."""
+    with _on({core} & _ALL_CORES or _ALL_CORES):
+        yield
+
+
+@contextlib.contextmanager
+def on_all_cores() -> Iterator[None]:
+    """What is started inside runs wherever this process could when it began."""
+    with _on(_ALL_CORES):
+        yield
+
+
+@contextlib.contextmanager
+def _on(cores: set[int]) -> Iterator[None]:
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core} & before or before)
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -23,10 +39,25 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def cpu_us(pid: int) -> tuple[float, float]:
-    """User and system time of a process so far, all its threads, in microseconds."""
+    """User and system time of a process so far, all its threads, in microseconds.
+
+    The scheduler's account of the sum is exact; how it divides, the kernel samples in ticks.
+    Interrupt handling on behalf of its sends is in it, unless the kernel keeps that apart
+    (CONFIG_IRQ_TIME_ACCOUNTING).
+    """
     after_name = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     user, system = int(after_name[11]), int(after_name[12])
-    return user * 1e6 / _TICKS, system * 1e6 / _TICKS
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    total = sum(int(task.read_text().split()[0]) for task in tasks) / 1e3
+    part = user / max(1, user + system)
+    return total * part, total * (1 - part)
+
+
+def stolen_seconds(*cores: int) -> float:
+    """Time these cores were ready to work and the hypervisor gave them none, so far."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line.startswith("cpu")}
+    return sum(int(rows[f"cpu{core}"][8]) for core in cores if f"cpu{core}" in rows) / _TICKS
 
 
 def resident_bytes(pid: int) -> int:
@@ -53,4 +84,4 @@ def conditions() -> dict[str, object]:
         ),
         "unknown",
     )
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": os.uname().release}
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": os.uname().release.split("-")[0]}

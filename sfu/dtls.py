@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 
 from sfu.negotiation import Fingerprint, Role
 
@@ -35,11 +36,8 @@ _CIPHERS = (
     b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
 )
 _RECORD_HEADER = 13
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha-256": hashes.SHA256(),
-    "sha-384": hashes.SHA384(),
-    "sha-512": hashes.SHA512(),
-}
+_HASHES = {"sha-512": "sha512", "sha-384": "sha384", "sha-256": "sha256"}
+"""As SDP and as OpenSSL spell them, the strongest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +59,31 @@ class SrtpProfile:
 
 
 # In this order: GCM is the cheaper one for us, and GStreamer speaks only the other.
-SRTP_PROFILES = (
-    SrtpProfile("SRTP_AEAD_AES_128_GCM", key_length=16, salt_length=12),
-    SrtpProfile("SRTP_AES128_CM_SHA1_80", key_length=16, salt_length=14),
-)
+AEAD_AES_128_GCM = SrtpProfile("SRTP_AEAD_AES_128_GCM", key_length=16, salt_length=12)
+AES128_CM_SHA1_80 = SrtpProfile("SRTP_AES128_CM_SHA1_80", key_length=16, salt_length=14)
+SRTP_PROFILES = (AEAD_AES_128_GCM, AES128_CM_SHA1_80)
 
 
 class Identity:
     """The node's certificate and the one SSL context all its peers share."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-        self.context = _context(key, certificate)
-        self.fingerprint = Fingerprint("sha-256", _digest(certificate, "sha-256"))
+    def __init__(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        certificate: x509.Certificate,
+        profiles: Sequence[SrtpProfile] = SRTP_PROFILES,
+    ) -> None:
+        self.context = _context(key, certificate, profiles)
+        self.fingerprint = Fingerprint(
+            "sha-256", certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+        )
 
     @classmethod
-    def generate(cls) -> "Identity":
-        """A fresh ECDSA P-256 key with a self-signed certificate (RFC 8827, section 6.5)."""
+    def generate(cls, profiles: Sequence[SrtpProfile] = SRTP_PROFILES) -> "Identity":
+        """A fresh ECDSA P-256 key with a self-signed certificate (RFC 8827, section 6.5).
+
+        `profiles` are agreed on, or nothing is.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(8))])
         now = datetime.now(UTC)
@@ -91,7 +98,7 @@ class Identity:
             .not_valid_after(now + timedelta(days=3650))
             .sign(key, hashes.SHA256())
         )
-        return cls(key, certificate)
+        return cls(key, certificate, profiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,7 @@ class Dtls:
         except SSL.Error as error:
             self._close(f"the DTLS handshake failed ({_reason(error)})")
             return
-        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        certificate = self._ssl.get_peer_certificate()
         if certificate is None or not _matches(certificate, self._fingerprints):
             self._close("the DTLS certificate is not the one the offer named")
             return
@@ -247,7 +254,11 @@ class Dtls:
             return b""
 
 
-def _context(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> SSL.Context:
+def _context(
+    key: ec.EllipticCurvePrivateKey,
+    certificate: x509.Certificate,
+    profiles: Sequence[SrtpProfile],
+) -> SSL.Context:
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_min_proto_version(_DTLS_1_2)
     context.set_max_proto_version(_DTLS_1_2)
@@ -257,20 +268,16 @@ def _context(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> 
     context.use_certificate(certificate)
     context.use_privatekey(key)
     context.set_cipher_list(_CIPHERS)
-    context.set_tlsext_use_srtp(b":".join(profile.name.encode() for profile in SRTP_PROFILES))
+    context.set_tlsext_use_srtp(b":".join(profile.name.encode() for profile in profiles))
     return context
 
 
-def _digest(certificate: x509.Certificate, algorithm: str) -> str:
-    return certificate.fingerprint(_HASHES[algorithm]).hex(":").upper()
-
-
-def _matches(certificate: x509.Certificate, fingerprints: Sequence[Fingerprint]) -> bool:
+def _matches(certificate: X509, fingerprints: Sequence[Fingerprint]) -> bool:
     """Of the hashes the offer used, the strongest decides (RFC 8122, section 5)."""
-    for algorithm in reversed(_HASHES):
+    for algorithm, name in _HASHES.items():
         offered = [f.value.upper() for f in fingerprints if f.algorithm == algorithm]
         if offered:
-            return _digest(certificate, algorithm) in offered
+            return certificate.digest(name).decode() in offered  # hexadecimal with colons
     return False
 
 

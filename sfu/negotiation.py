@@ -6,6 +6,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from aiortc import sdp
@@ -204,10 +205,13 @@ def _h264_rank(codec: Codec) -> int | None:
     """Constrained baseline is what every browser decodes; others serve senders without it."""
     if codec.parameters.get("packetization-mode") != "1":
         return None
+    return _h264_profile_rank(codec.parameters.get("profile-level-id", "42e01f"))
+
+
+@lru_cache(maxsize=64)  # a browser names the same few in every offer
+def _h264_profile_rank(profile_level_id: str) -> int:
     try:
-        profile, _ = sdp.parse_h264_profile_level_id(
-            codec.parameters.get("profile-level-id", "42e01f")
-        )
+        profile, _ = sdp.parse_h264_profile_level_id(profile_level_id)
     except ValueError:
         return 3
     match profile:

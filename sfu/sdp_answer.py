@@ -4,7 +4,6 @@ ICE-lite (RFC 8445, section 2.5), everything bundled on one transport (RFC 9143)
 of the offer answered in its order (RFC 3264, section 6).
 """
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,10 +81,11 @@ def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransp
         if not isinstance(decision, Rejected)
     ]
     lines = list(_session(offer, accepted, local))
+    transport = list(_transport(offer, local))
     for section, decision in zip(offer.sections, decisions, strict=True):
         lines += _section(section, decision)
         if not isinstance(decision, Rejected):
-            lines += _transport(offer, local)
+            lines += transport
     return _text(lines)
 
 
@@ -217,9 +217,8 @@ def _credentials(local: LocalTransport) -> Iterator[str]:
 def _candidates(local: LocalTransport) -> Iterator[str]:
     """Host candidates of falling priority (RFC 8445, section 5.1.2.1), and their end."""
     for index, address in enumerate(local.addresses):
-        host = ipaddress.ip_address(address).compressed
         priority = (126 << 24) | ((65535 - index) << 8) | 255
-        yield f"a=candidate:{index + 1} 1 udp {priority} {host} {local.port} typ host"
+        yield f"a=candidate:{index + 1} 1 udp {priority} {address} {local.port} typ host"
     yield "a=end-of-candidates"
 
 

@@ -1,16 +1,12 @@
 """From the text of an offer to an `Offer`. Pure.
 
-Parsing is `aiortc.sdp`, which does most of the grammar, plus what it drops (rid, simulcast,
-bundle-only, extension directions, content). Everything a stranger can put into an offer ends in an
-`Offer` or in a `NegotiationError`; limits come first, because some of that grammar is quadratic.
+Everything a stranger can put into an offer ends in an `Offer` or in a `NegotiationError`. What we
+cannot read and do not need (a codec's line, a candidate) is passed over, as RFC 8866 wants it.
 """
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-
-from aiortc import sdp
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from collections.abc import Container, Sequence
 
 from sfu.errors import NegotiationError, OfferTooLarge
 from sfu.negotiation import (
@@ -23,6 +19,7 @@ from sfu.negotiation import (
     Section,
     Setup,
 )
+from sfu.sdp_lines import Block, Media, read
 
 MAX_OFFER_BYTES = 64 * 1024
 """Chromium's largest offers (simulcast, every codec, 10 sections) stay under 40 KiB."""
@@ -30,11 +27,17 @@ _MAX_SECTIONS = 16
 _MAX_CODECS = 128  # per section: a payload type is 7 bits
 _MAX_FEEDBACK = 1024  # per section
 _MAX_RIDS = 8
+_MAX_MESSAGE_SIZE = 65536  # bytes: the default of RFC 8841, section 6.1
+_RTCP_TYPES = range(72, 77)  # as payload types they would look like RTCP (RFC 5761, section 4)
 
 # RFC 8866 token, and what RFC 8852 allows for a rid (the lengths are ours).
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,32}", re.ASCII)
-_RID = re.compile(r"[\w-]{1,16}", re.ASCII)
-_M_LINE = re.compile(r"m=([!-~]+) (\d{1,5})(?:/\d+)? ([A-Z/]+) ([!-~][ -~]*)", re.ASCII)
+_RID = re.compile(r"([\w-]{1,16}) send(?: .*)?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,10}", re.ASCII)
+_EXTMAP = re.compile(r"(\d{1,3})(/[a-z]+)? ([!-~]+)(?: .*)?", re.ASCII)
+_RTPMAP = re.compile(
+    r"(?P<type>\d{1,3}) (?P<name>[^/ ]+)/(?P<rate>\d{1,9})(?:/(?P<channels>\d{1,3}))? *", re.ASCII
+)
 
 
 def parse_offer(text: str) -> Offer:
@@ -44,96 +47,89 @@ def parse_offer(text: str) -> Offer:
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_OFFER_BYTES:
         raise OfferTooLarge(f"The offer is larger than {MAX_OFFER_BYTES // 1024} KiB.")
-    _, groups = sdp.grouplines(text)
-    _check_limits(text, groups)
+    if not text.startswith("v=0"):
+        raise NegotiationError("The offer is not SDP: it does not start with v=0.")
     try:
-        session = sdp.SessionDescription.parse(text)
-    except Exception as error:  # the grammar's failures have no common class (see the facts page)
-        raise NegotiationError("The offer is not valid SDP.") from error
-    sections = tuple(map(_section, session.media, groups))
+        session, media = read(text)
+    except ValueError as error:
+        raise NegotiationError(f"The offer is not valid SDP: it has {error}.") from None
+    _check_limits(media)
+    sections = tuple(_section(session, block) for block in media)
     bundled = _check_bundle(session, sections)
-    return _with_transport(session, sections, bundled, "a=extmap-allow-mixed" in text)
+    return _with_transport(session, media, sections, bundled)
 
 
 # --- limits
 
 
-def _check_limits(text: str, groups: Sequence[Sequence[str]]) -> None:
-    if not text.startswith("v=0"):
-        raise NegotiationError("The offer is not SDP: it does not start with v=0.")
-    if not groups:
+def _check_limits(media: Sequence[Media]) -> None:
+    if not media:
         raise NegotiationError("The offer has no media section.")
-    if len(groups) > _MAX_SECTIONS:
+    if len(media) > _MAX_SECTIONS:
         raise NegotiationError(f"The offer has more than {_MAX_SECTIONS} media sections.")
-    for lines in groups:
-        codecs = sum(line.startswith("a=rtpmap:") for line in lines)
-        feedback = sum(line.startswith("a=rtcp-fb:") for line in lines)
-        if codecs > _MAX_CODECS or feedback > _MAX_FEEDBACK:
+    for block in media:
+        if len(block.all("rtpmap")) > _MAX_CODECS or len(block.all("rtcp-fb")) > _MAX_FEEDBACK:
             raise NegotiationError("A media section of the offer lists too many codecs.")
 
 
 # --- sections
 
 
-def _section(media: sdp.MediaDescription, lines: Sequence[str]) -> Section:
-    match = _M_LINE.fullmatch(lines[0].rstrip())
-    if match is None:
-        raise NegotiationError("The offer has a malformed m-line.")
-    mid = media.rtp.muxId or ""
+def _section(session: Block, media: Media) -> Section:
+    mid = media.first("mid")
     if mid and not _TOKEN.fullmatch(mid):
         raise NegotiationError("The offer has a malformed a=mid.")
     is_rtp = media.kind in ("audio", "video")
+    if is_rtp and not all(map(_is_payload_type, media.formats)):
+        raise NegotiationError("The offer is not valid SDP: it has a malformed m-line.")
     section = Section(
         kind=media.kind,
         mid=mid,
-        protocol=media.profile,
-        formats=tuple(match[4].split()),
-        disabled=media.port == 0 and "a=bundle-only" not in lines,
-        direction=_direction(media),
+        protocol=media.protocol,
+        formats=media.formats,
+        disabled=media.port == 0 and "bundle-only" not in media,
+        direction=_direction(media) or _direction(session) or "sendrecv",  # RFC 8866, 6.7
         codecs=_codecs(media) if is_rtp else (),
-        extensions=_extensions(lines) if is_rtp else (),
-        rids=_rids(lines) if is_rtp else (),
-        ssrcs=tuple(s.ssrc for s in media.ssrc if 0 < s.ssrc < 2**32),
-        rtcp_rsize="a=rtcp-rsize" in lines,
-        content=_attribute(lines, "content"),
+        extensions=_extensions(media) if is_rtp else (),
+        rids=_rids(media) if is_rtp else (),
+        ssrcs=_ssrcs(media) if is_rtp else (),
+        rtcp_rsize="rtcp-rsize" in media,
+        content=media.first("content"),
         sctp_port=_sctp_port(media),
-        max_message_size=_max_message_size(media),
+        max_message_size=_number(media.first("max-message-size"), _MAX_MESSAGE_SIZE),
     )
-    if is_rtp and not section.disabled and not media.rtcp_mux:
+    if is_rtp and not section.disabled and "rtcp-mux" not in media:
         raise NegotiationError("The offer must multiplex RTP and RTCP (a=rtcp-mux).")
     return section
 
 
-def _direction(media: sdp.MediaDescription) -> Direction:
-    match media.direction:
-        case "sendonly" | "recvonly" | "inactive" as direction:
-            return direction
-        case _:
-            return "sendrecv"  # the default of RFC 8866, section 6.7
+def _is_payload_type(text: str) -> bool:
+    return text.isdecimal() and len(text) < 4 and int(text) < 256 and int(text) not in _RTCP_TYPES
 
 
-def _sctp_port(media: sdp.MediaDescription) -> int | None:
-    if media.kind != "application" or "SCTP" not in media.profile or media.sctp_port is None:
+def _direction(block: Block) -> Direction | None:
+    return next((direction for direction in _DIRECTIONS if direction in block), None)
+
+
+_DIRECTIONS: tuple[Direction, ...] = ("inactive", "sendonly", "recvonly", "sendrecv")
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if _NUMBER.fullmatch(text) else default
+
+
+def _sctp_port(media: Media) -> int | None:
+    if media.kind != "application" or "SCTP" not in media.protocol:
         return None
-    return media.sctp_port if 0 < media.sctp_port < 65536 else None
+    port = _number(media.first("sctp-port"), 0)
+    return port if 0 < port < 65536 else None
 
 
-def _max_message_size(media: sdp.MediaDescription) -> int:
-    if media.sctpCapabilities is None:
-        return 65536  # RFC 8841, section 6.1
-    return max(0, media.sctpCapabilities.maxMessageSize)
-
-
-def _attribute(lines: Sequence[str], name: str) -> str:
-    prefix = f"a={name}:"
-    return next((line[len(prefix) :].strip() for line in lines if line.startswith(prefix)), "")
-
-
-def _extensions(lines: Sequence[str]) -> tuple[tuple[int, str], ...]:
+def _extensions(media: Media) -> tuple[tuple[int, str], ...]:
     """a=extmap (RFC 8285, section 8), without ids that no packet can carry or that come twice."""
     found: dict[int, str] = {}
-    for line in lines:
-        match = re.fullmatch(r"a=extmap:(\d{1,3})(/[a-z]+)? ([!-~]+)(?: .*)?", line, re.ASCII)
+    for value in media.all("extmap"):
+        match = _EXTMAP.fullmatch(value)
         if match is None or match[2] == "/inactive":
             continue
         number = int(match[1])
@@ -142,16 +138,17 @@ def _extensions(lines: Sequence[str]) -> tuple[tuple[int, str], ...]:
     return tuple(found.items())
 
 
-def _rids(lines: Sequence[str]) -> tuple[str, ...]:
+def _ssrcs(media: Media) -> tuple[int, ...]:
+    numbers = (_number(value.partition(" ")[0], 0) for value in media.all("ssrc"))
+    return tuple(dict.fromkeys(ssrc for ssrc in numbers if 0 < ssrc < 2**32))
+
+
+def _rids(media: Media) -> tuple[str, ...]:
     """Layers the peer sends: a=rid, in the order of a=simulcast (RFC 8853, section 5.1)."""
-    declared = [
-        match[1]
-        for line in lines
-        if (match := re.match(r"a=rid:(\S+) send\b", line)) and _RID.fullmatch(match[1])
-    ]
+    declared = [match[1] for value in media.all("rid") if (match := _RID.fullmatch(value))]
     if len(declared) > _MAX_RIDS:
         raise NegotiationError(f"The offer has more than {_MAX_RIDS} simulcast layers.")
-    simulcast = re.search(r"(?:^| )send (\S+)", _attribute(lines, "simulcast"))
+    simulcast = re.search(r"(?:^| )send (\S+)", media.first("simulcast"))
     if simulcast is None:
         return tuple(dict.fromkeys(declared))
     # Of "1,2;~3" take the first alternative of each layer; ~ marks one that starts paused.
@@ -164,54 +161,80 @@ def _rids(lines: Sequence[str]) -> tuple[str, ...]:
 _NAMES = {name.lower(): name for name in (*VIDEO_CODECS, "opus")}
 
 
-def _codecs(media: sdp.MediaDescription) -> tuple[Codec, ...]:
+def _codecs(media: Media) -> tuple[Codec, ...]:
     """The codecs we know in the m-line's order, each with the RTX that names it by apt."""
-    mapped = {codec.payloadType: codec for codec in reversed(media.rtp.codecs)}
-    listed = [(pt, mapped[pt]) for pt in dict.fromkeys(media.fmt) if pt in mapped and pt < 128]
+    formats = _formats(media)
+    parameters = {
+        payload_type: _parameters(values[-1])
+        for payload_type, values in _of(formats, media.all("fmtp")).items()
+    }
+    feedback = _of(formats, media.all("rtcp-fb"))
     repairs = {
-        (codec.parameters.get("apt"), codec.clockRate): payload_type
-        for payload_type, codec in listed
-        if _name(codec) == "rtx"
+        (parameters[payload_type].get("apt"), match["rate"]): int(payload_type)
+        for payload_type, match in formats.items()
+        if match["name"].lower() == "rtx" and payload_type in parameters
     }
     return tuple(
-        _codec(payload_type, codec, repairs.get((payload_type, codec.clockRate)))
-        for payload_type, codec in listed
-        if _name(codec) in _NAMES
+        Codec(
+            name=_NAMES[match["name"].lower()],
+            payload_type=int(payload_type),
+            clock_rate=int(match["rate"]),
+            channels=int(match["channels"] or 1) if media.kind == "audio" else None,
+            parameters=parameters.get(payload_type, {}),
+            feedback=tuple(
+                dict.fromkeys([*feedback.get(payload_type, ()), *feedback.get("*", ())])
+            ),
+            rtx_payload_type=repairs.get((payload_type, match["rate"])),
+        )
+        for payload_type, match in formats.items()
+        if match["name"].lower() in _NAMES
     )
 
 
-def _codec(payload_type: int, codec: RTCRtpCodecParameters, rtx: int | None) -> Codec:
-    feedback = (f"{f.type} {f.parameter}" if f.parameter else f.type for f in codec.rtcpFeedback)
-    return Codec(
-        name=_NAMES[_name(codec)],
-        payload_type=payload_type,
-        clock_rate=codec.clockRate,
-        channels=codec.channels,
-        parameters={
-            key.strip(): "" if value is None else str(value)
-            for key, value in codec.parameters.items()
-            if key.strip()
-        },
-        feedback=tuple(dict.fromkeys(feedback)),
-        rtx_payload_type=rtx,
-    )
+def _formats(media: Media) -> dict[str, re.Match[str]]:
+    """The a=rtpmap of each payload type that we know or that is RTX, in the m-line's order."""
+    known: dict[str, re.Match[str]] = {}
+    for value in media.all("rtpmap"):
+        match = _RTPMAP.fullmatch(value)
+        if match is None or not (match["name"].lower() in _NAMES or match["name"].lower() == "rtx"):
+            continue
+        if int(match["type"]) < 128:
+            known.setdefault(match["type"], match)
+    return {
+        payload_type: known[payload_type] for payload_type in media.formats if payload_type in known
+    }
 
 
-def _name(codec: RTCRtpCodecParameters) -> str:
-    return codec.name.lower()
+def _of(formats: Container[str], values: Sequence[str]) -> dict[str, list[str]]:
+    """Values such as "96 nack pli": what follows the payload type (or *), by the payload type."""
+    found: dict[str, list[str]] = {}
+    for value in values:
+        payload_type, _, rest = value.partition(" ")
+        if payload_type in formats or payload_type == "*":
+            found.setdefault(payload_type, []).append(rest.strip())
+    return found
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """a=fmtp, as `Codec.parameters` holds it."""
+    pairs = (parameter.partition("=") for parameter in text.split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
 
 # --- transport
 
 
-def _check_bundle(session: sdp.SessionDescription, sections: Sequence[Section]) -> bool:
+def _check_bundle(session: Block, sections: Sequence[Section]) -> bool:
     """Whether the offer bundles; raises unless all wanted sections share one transport."""
     wanted = [section for section in sections if not section.disabled]
     if not wanted:
         raise NegotiationError("The offer wants none of its media sections.")
     if any(count > 1 for mid, count in Counter(s.mid for s in sections).items() if mid):
         raise NegotiationError("The offer uses the same a=mid twice.")
-    bundle = next((group.items for group in session.group if group.semantic == "BUNDLE"), None)
+    groups = (value.split() for value in session.all("group"))
+    bundle = next(
+        (mids for semantics, *mids in filter(None, groups) if semantics == "BUNDLE"), None
+    )
     if bundle is None and len(wanted) == 1:
         return False
     if bundle is None or any(section.mid not in bundle for section in wanted):
@@ -222,34 +245,37 @@ def _check_bundle(session: sdp.SessionDescription, sections: Sequence[Section]) 
 
 
 def _with_transport(
-    session: sdp.SessionDescription,
-    sections: tuple[Section, ...],
-    bundled: bool,
-    extmap_allow_mixed: bool,
+    session: Block, media: Sequence[Media], sections: tuple[Section, ...], bundled: bool
 ) -> Offer:
     """The transport of the first wanted section is the bundle's (RFC 9143, section 7.2)."""
-    media = next(m for m, s in zip(session.media, sections, strict=True) if not s.disabled)
-    if media.dtls is None or not media.dtls.fingerprints:
-        raise NegotiationError("The offer lacks a DTLS fingerprint or a=setup.")
+    first = next(m for m, s in zip(media, sections, strict=True) if not s.disabled)
+    setup = first.first("setup") or session.first("setup")
     fingerprints = tuple(
-        Fingerprint(f.algorithm.lower(), f.value.upper()) for f in media.dtls.fingerprints
+        Fingerprint(words[0].lower(), words[1].upper())
+        for value in (*session.all("fingerprint"), *first.all("fingerprint"))
+        if len(words := value.split()) == 2
     )
+    if not fingerprints or not setup:
+        raise NegotiationError("The offer lacks a DTLS fingerprint or a=setup.")
+    if setup not in _SETUPS:
+        raise NegotiationError("The offer is not valid SDP: a=setup is none of RFC 4145's.")
     if not any(f.algorithm in ("sha-256", "sha-384", "sha-512") for f in fingerprints):
         raise NegotiationError("The offer needs a fingerprint by sha-256, sha-384 or sha-512.")
-    ice = media.ice
-    if ice is None or not ice.usernameFragment or not ice.password:
+    ufrag = first.first("ice-ufrag") or session.first("ice-ufrag")
+    pwd = first.first("ice-pwd") or session.first("ice-pwd")
+    if not ufrag or not pwd:
         raise NegotiationError("The offer has no ICE credentials (a=ice-ufrag, a=ice-pwd).")
     return Offer(
         sections=sections,
-        setup=_SETUP[media.dtls.role],
+        setup=_SETUPS[setup],
         fingerprints=fingerprints,
-        ice=IceCredentials(ice.usernameFragment, ice.password),
+        ice=IceCredentials(ufrag, pwd),
         bundled=bundled,
-        extmap_allow_mixed=extmap_allow_mixed,
+        extmap_allow_mixed=any("extmap-allow-mixed" in block for block in (session, *media)),
     )
 
 
-_SETUP: dict[str, Setup] = {"auto": "actpass", "client": "active", "server": "passive"}
+_SETUPS: dict[str, Setup] = {"actpass": "actpass", "active": "active", "passive": "passive"}
 
 
 def parse_fragment(text: str) -> IceCredentials | None:
@@ -263,7 +289,8 @@ def parse_fragment(text: str) -> IceCredentials | None:
     lines = [line for line in text.splitlines() if line]
     if not lines or any(re.match(r"[a-z]=", line) is None for line in lines):
         raise NegotiationError("The body is not an SDP fragment (RFC 8840).")
-    ufrag, pwd = _attribute(lines, "ice-ufrag"), _attribute(lines, "ice-pwd")
+    found = Block(lines)
+    ufrag, pwd = found.first("ice-ufrag"), found.first("ice-pwd")
     if bool(ufrag) != bool(pwd):
         raise NegotiationError("The fragment has only one of a=ice-ufrag and a=ice-pwd.")
     return IceCredentials(ufrag, pwd) if ufrag else None

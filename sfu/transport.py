@@ -96,8 +96,9 @@ class Transport:
     def on_reachable(self, host: str, port: int) -> None:
         """Engine: the peer's address is known."""
         logger.debug("peer %d is at %s:%d", self.peer, host, port)
-        self._dtls.start()
-        self._pump()
+        if self._dtls.role == "client":
+            self._dtls.start()
+            self._pump()
 
     def on_consent_lost(self) -> None:
         """Engine: the peer's STUN checks have stopped."""

@@ -136,7 +136,7 @@ class Classroom:
             "title": self.lesson.name,
             "id": self.lesson.id,
             "started_at": self.started_at,
-            "schools": len(self.lesson.schools),
+            "schools": self.lesson.seated,
             "tracks": [
                 {"kind": p.track.kind, "source": p.track.source, "codec": p.track.codec}
                 for p in publications

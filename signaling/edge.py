@@ -80,9 +80,9 @@ def permissions(request: web.Request, keys: Mapping[str, str]) -> Permissions:
     """Who asks: by Bearer, for GET also by cookie. Raises NotAuthenticated."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return verify(token.strip(), keys)
+        return verify(token.strip(), keys, unix_now())
     readable = request.method in ("GET", "HEAD")  # nothing is changed on a cookie's word
-    return verify(request.cookies.get(COOKIE) if readable else None, keys)
+    return verify(request.cookies.get(COOKIE) if readable else None, keys, unix_now())
 
 
 async def text_body(request: web.Request, content_type: str) -> str:

@@ -103,6 +103,8 @@ class Lesson:
         """By uptrack."""
         self.watches: dict[int, Watch] = {}
         """By downtrack."""
+        self._watches_of: dict[str, tuple[Watch, ...]] = {}  # by session: leaving must be cheap
+        self._teacher: Member | None = None
         self._owner: str | None = None  # the teacher's identity, also while its connection is lost
         self._deadline = 0.0
         self._next_number = 1
@@ -110,12 +112,17 @@ class Lesson:
     @property
     def teacher(self) -> Member | None:
         """The connected (or connecting) teacher."""
-        return next((m for m in self.members.values() if m.role is Role.TEACHER), None)
+        return self._teacher
 
     @property
     def schools(self) -> list[Member]:
         """Everybody who watches."""
         return [m for m in self.members.values() if m.role is Role.SCHOOL]
+
+    @property
+    def seated(self) -> int:
+        """How many schools there are: asked at every join, so it must not count them."""
+        return len(self.members) - (self._teacher is not None)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Apply an event; the effects are to be carried out in order. Raises LessonError."""
@@ -136,23 +143,25 @@ class Lesson:
             self._deadline = now + self.rules.linger  # while lingering: time to connect
         else:
             self._admit_school()
-        self.members[event.session] = Member(event.session, event.identity, event.role)
+        member = self.members[event.session] = Member(event.session, event.identity, event.role)
+        if event.role is Role.TEACHER:
+            self._teacher = member
         if self.phase is Phase.WAITING:
             return []
-        effects: list[Effect] = [Note(_joined(self.members[event.session]))]
+        effects: list[Effect] = [Note(_joined(member))]
         if event.role is Role.TEACHER:
             effects.append(WakeAt(self._deadline))
         return effects
 
     def _admit_teacher(self, event: Join) -> None:
-        if self.teacher is not None or self._owner not in (None, event.identity):
+        if self._teacher is not None or self._owner not in (None, event.identity):
             raise TeacherPresent("This lesson has a teacher already.")
         self._owner = event.identity
 
     def _admit_school(self) -> None:
         if self.phase is Phase.WAITING:
             raise NotLive("Nobody is teaching in this lesson now.")
-        if len(self.schools) >= self.rules.max_schools:
+        if self.seated >= self.rules.max_schools:
             raise LessonFull(f"This lesson is full: {self.rules.max_schools} schools are in it.")
 
     def _begin(self, event: Published, now: float) -> Iterable[Effect]:
@@ -217,6 +226,8 @@ class Lesson:
         if any(w.session != event.session or w.downtrack in self.watches for w in event.watches):
             raise IllegalEvent("These downtracks are not this session's own new ones.")
         self.watches.update({watch.downtrack: watch for watch in event.watches})
+        earlier = self._watches_of.get(event.session, ())
+        self._watches_of[event.session] = (*earlier, *event.watches)
         return [
             Feed(watch.downtrack, publication.track.uptrack)
             for watch in event.watches
@@ -246,11 +257,11 @@ class Lesson:
         """Take a member out with all it has; nothing of it stays behind."""
         own = [p for p in self.publications.values() if p.session == member.session]
         effects = self._withdraw(own)
-        for downtrack in [
-            w.downtrack for w in self.watches.values() if w.session == member.session
-        ]:
-            del self.watches[downtrack]
+        for watch in self._watches_of.pop(member.session, ()):
+            del self.watches[watch.downtrack]
         del self.members[member.session]
+        if member is self._teacher:
+            self._teacher = None
         if self.phase is not Phase.WAITING:
             left = {"type": "member_left", "identity": member.identity, "role": str(member.role)}
             effects.append(Note(left))
@@ -273,6 +284,8 @@ class Lesson:
         self.members.clear()
         self.publications.clear()
         self.watches.clear()
+        self._watches_of.clear()
+        self._teacher = None
         return effects
 
     def _nothing(self, event: Event, now: float) -> Iterable[Effect]:

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from sfu.dtls import CIPHERTEXT_MTU, Closed, Data, Dtls, Identity, Keys
+from sfu.dtls import (
+    CIPHERTEXT_MTU,
+    SRTP_PROFILES,
+    Closed,
+    Data,
+    Dtls,
+    Identity,
+    Keys,
+    SrtpProfile,
+)
 from sfu.negotiation import Fingerprint
 
 OURS, THEIRS = Identity.generate(), Identity.generate()
@@ -222,3 +231,13 @@ def test_a_peer_without_gcm_gets_the_classic_profile() -> None:
     found = keys(events(server))
     assert found.profile == "SRTP_AES128_CM_SHA1_80"
     assert len(found.rx) == len(found.tx) == 30
+
+
+@pytest.mark.parametrize("profile", SRTP_PROFILES, ids=lambda profile: profile.name)
+def test_an_identity_of_one_profile_agrees_on_no_other(profile: SrtpProfile) -> None:
+    picky = Identity.generate(profiles=[profile])
+    server = Dtls(OURS, "server", [picky.fingerprint])
+    client = Dtls(picky, "client", [OURS.fingerprint])
+    client.start()
+    heard = shuttle(server, client)
+    assert {keys(side).profile for side in heard} == {profile.name}

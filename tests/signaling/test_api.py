@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from signaling.api import Api
 from signaling.auth import verify
 from signaling.config import DEV_KEY, DEV_SECRET
-from signaling.edge import errors_as_json
+from signaling.edge import errors_as_json, unix_now
 from tests.signaling.conftest import House, token
 
 
@@ -63,7 +63,7 @@ class TestDevToken:
         wish = {"lesson": "math", "role": role, "name": "wang"}
         response = await house.client.post("/api/dev/token", json=wish)
         assert response.status == 200
-        who = verify((await response.json())["token"], {DEV_KEY: DEV_SECRET})
+        who = verify((await response.json())["token"], {DEV_KEY: DEV_SECRET}, unix_now())
         assert who.identity == "wang"
         assert who.publish is (role == "teacher")
         assert who.may_see_archive("math")
@@ -74,7 +74,9 @@ class TestDevToken:
         for _ in range(2):
             wish = {"lesson": "math", "role": "school"}
             response = await house.client.post("/api/dev/token", json=wish)
-            names.add(verify((await response.json())["token"], {DEV_KEY: DEV_SECRET}).identity)
+            names.add(
+                verify((await response.json())["token"], {DEV_KEY: DEV_SECRET}, unix_now()).identity
+            )
         assert len(names) == 2
 
     @pytest.mark.parametrize(

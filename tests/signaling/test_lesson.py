@@ -311,7 +311,9 @@ def test_no_sequence_of_events_breaks_the_rules(steps: list[tuple[Event, float]]
                 case Feed(downtrack, uptrack):
                     fed[downtrack] = uptrack
         members = math.members
-        assert sum(m.role is Role.TEACHER for m in members.values()) <= 1
+        teachers = [m for m in members.values() if m.role is Role.TEACHER]
+        assert teachers == ([math.teacher] if math.teacher else [])
+        assert math.seated == len(math.schools) == len(members) - len(teachers)
         assert all(p.session in members for p in math.publications.values())
         assert all(w.session in members for w in math.watches.values())
         assert recording is (math.phase in (Phase.LIVE, Phase.LINGERING))

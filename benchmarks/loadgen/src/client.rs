@@ -1,47 +1,51 @@
 //! One WebRTC client as the server sees it: its ICE agent, its SRTP, and what it has received.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
-use tongbu_media::clock::{MILLISECOND, Micros, SECOND};
-use tongbu_media::crypto::{Inbound, Outbound, Profile, RTCP_OVERHEAD, RTP_OVERHEAD};
-use tongbu_media::packet::rtcp::{self, ReportBlock, Rtcp};
-use tongbu_media::packet::rtp::{Class, RtpHeader, RtpPacket, classify};
+use tongbu_media::clock::{MILLISECOND, Micros};
+use tongbu_media::crypto::{Inbound, Outbound, Profile, RTCP_OVERHEAD};
+use tongbu_media::packet::rtcp::{self, Rtcp};
+use tongbu_media::packet::rtp::{Class, RtpPacket, classify};
 use tongbu_media::packet::stun;
-use tongbu_media::track::nearest;
-use tongbu_media::udp::{ReceiveBatch, Socket};
+use tongbu_media::udp::Socket;
 
+use crate::feedback::{Feedback, FeedbackConfig};
 use crate::poll::monotonic_ns;
+use crate::publisher::{Publisher, Publishing, STAMP};
+use crate::receive::{Batch, Datagram};
+use crate::stream::Arrival;
 use crate::trace::Step;
 
 /// A connectivity check until the first answer, and from then on.
 const FIRST_CHECKS: Micros = 100 * MILLISECOND;
 const CHECKS: Micros = 2_500 * MILLISECOND;
-/// Receiver reports.
-const REPORTS: Micros = SECOND;
-/// Streams a viewer follows: audio, video and their RTX.
-const MAX_STREAMS: usize = 8;
-/// The sender's clock stands at the end of each payload, in nanoseconds.
-const STAMP: usize = 8;
 
-/// What is known of the server's side.
+/// What is known of both sides.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub address: SocketAddr,
     pub ufrag: String,
     pub pwd: String,
     pub local_ufrag: String,
+    /// By which checks of the server's are answered; a lite one sends none.
+    pub local_pwd: String,
 }
 
-/// Payload types and SSRCs of a publisher.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Publishing {
-    pub audio: (u8, u32),
-    pub video: (u8, u32),
+/// Who joins, and as what.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientConfig {
+    pub remote: Remote,
+    pub publishing: Option<Publishing>,
+    /// Whether its packets are opened, to prove them whole and to time them.
+    pub sampled: bool,
+    pub feedback: FeedbackConfig,
 }
 
 /// What a client has received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Received {
+    /// Media packets, each counted once.
     pub packets: u64,
     pub bytes: u64,
     /// Sequence numbers that never came.
@@ -51,32 +55,24 @@ pub(crate) struct Received {
     pub unopened: u64,
     /// When the first media packet came, in nanoseconds of the monotonic clock.
     pub first_ns: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    ssrc: u32,
-    first: u64,
-    highest: u64,
-    count: u64,
-    /// At the last report.
-    reported: (u64, u64),
+    /// Retransmissions, and packets asked for again.
+    pub resent: u64,
+    pub asked: u64,
+    /// Octets of header extensions in the last packet.
+    pub extension_bytes: u64,
 }
 
 /// One client.
 pub(crate) struct Client {
     pub socket: Socket,
-    pub received: Received,
     pub remote: Remote,
+    received: Received,
     srtp: Option<(Inbound, Outbound)>,
-    publishing: Option<Publishing>,
-    /// Whether its packets are opened, to prove them whole and to time them.
+    publisher: Option<Publisher>,
     sampled: bool,
-    streams: Vec<Stream>,
+    feedback: Feedback,
     answered: bool,
     next_check: Micros,
-    next_report: Micros,
-    sequences: [u64; 2],
     scratch: Vec<u8>,
 }
 
@@ -89,24 +85,17 @@ pub(crate) enum Came {
 }
 
 impl Client {
-    pub(crate) fn new(
-        socket: Socket,
-        remote: Remote,
-        publishing: Option<Publishing>,
-        sampled: bool,
-    ) -> Self {
+    pub(crate) fn new(socket: Socket, config: ClientConfig) -> Self {
         Self {
             socket,
+            remote: config.remote,
             received: Received::default(),
-            remote,
             srtp: None,
-            publishing,
-            sampled,
-            streams: Vec::new(),
+            publisher: config.publishing.map(Publisher::new),
+            sampled: config.sampled,
+            feedback: Feedback::new(config.feedback),
             answered: false,
             next_check: 0,
-            next_report: 0,
-            sequences: [1_000, 1_000],
             scratch: Vec::new(),
         }
     }
@@ -118,137 +107,141 @@ impl Client {
             .zip(Outbound::new(profile, tx).ok());
     }
 
-    /// Read what waits.
-    pub(crate) fn receive(&mut self, batch: &mut ReceiveBatch, mut came: impl FnMut(Came)) {
-        // An error is an ICMP message: the server is gone, and the counts will say so.
-        if self.socket.receive(batch).unwrap_or(0) == 0 {
-            return;
-        }
-        for (_, datagram) in batch.datagrams() {
-            came(self.handle(datagram));
+    /// Whether the heads of what comes are enough: it only counts, and the handshake is over.
+    pub(crate) fn only_counts(&self) -> bool {
+        !self.sampled && self.publisher.is_none() && self.srtp.is_some()
+    }
+
+    /// What it has received so far.
+    pub(crate) fn received(&self) -> Received {
+        Received {
+            lost: self.feedback.lost(),
+            asked: self.feedback.asked,
+            extension_bytes: self.feedback.extension_bytes as u64,
+            ..self.received
         }
     }
 
-    fn handle(&mut self, datagram: &mut [u8]) -> Came {
-        match classify(datagram) {
+    /// Read what waits.
+    pub(crate) fn receive(&mut self, batch: &mut Batch, now: Micros, mut came: impl FnMut(Came)) {
+        // An error is an ICMP message: the server is gone, and the counts will say so.
+        if batch.receive(self.socket.as_fd()).unwrap_or(0) == 0 {
+            return;
+        }
+        for datagram in batch.datagrams() {
+            came(self.handle(datagram, now));
+        }
+    }
+
+    fn handle(&mut self, datagram: Datagram<'_>, now: Micros) -> Came {
+        match classify(datagram.bytes) {
             Class::Stun => {
-                self.answered = true;
+                self.handle_stun(datagram.bytes);
                 Came::Nothing
             }
-            Class::Dtls => Came::Dtls(datagram.to_vec()),
-            Class::Rtp => self.handle_rtp(datagram),
-            Class::Rtcp => self.handle_rtcp(datagram),
+            // A head of one comes when the handshake is over, and concerns nobody.
+            Class::Dtls if datagram.bytes.len() < datagram.len => Came::Nothing,
+            Class::Dtls => Came::Dtls(datagram.bytes.to_vec()),
+            Class::Rtp => self.handle_rtp(datagram, now),
+            Class::Rtcp => self.handle_rtcp(datagram.bytes, now),
             Class::Other => Came::Nothing,
         }
     }
 
-    fn handle_rtp(&mut self, datagram: &mut [u8]) -> Came {
-        let [_, _, s0, s1, _, _, _, _, a, b, c, d, ..] = *datagram else {
+    /// An answer to our check, or a check of the server's.
+    fn handle_stun(&mut self, datagram: &[u8]) {
+        const REQUEST: [u8; 2] = [0, 1];
+        let id = datagram.get(8..20).and_then(|id| id.first_chunk());
+        match id.filter(|_| datagram.starts_with(&REQUEST)) {
+            None => self.answered = true,
+            Some(id) => {
+                self.scratch.clear();
+                let own = self.remote.local_pwd.as_bytes();
+                stun::write_success(&mut self.scratch, id, self.remote.address, own);
+                self.socket.send_to(&self.scratch, self.remote.address);
+            }
+        }
+    }
+
+    fn handle_rtp(&mut self, datagram: Datagram<'_>, now: Micros) -> Came {
+        if self.feedback.handle_packet(datagram.bytes, now) == Arrival::Again {
+            self.received.resent += 1;
             return Came::Nothing;
-        };
+        }
         self.received.packets += 1;
-        self.received.bytes += datagram.len() as u64;
+        self.received.bytes += datagram.len as u64;
         if self.received.first_ns == 0 {
             self.received.first_ns = monotonic_ns();
         }
-        self.count(
-            u32::from_be_bytes([a, b, c, d]),
-            u16::from_be_bytes([s0, s1]),
-        );
-        let Some((inbound, _)) = self.srtp.as_mut().filter(|_| self.sampled) else {
-            return Came::Nothing; // the first packets may come before Python has told the keys
-        };
-        let Ok((len, _)) = inbound.open_rtp(datagram) else {
-            self.received.unopened += 1;
-            return Came::Nothing;
-        };
-        self.received.opened += 1;
-        let payload = RtpPacket::parse(&datagram[..len]).map(|rtp| rtp.payload);
-        match payload.ok().and_then(|p| p.last_chunk::<STAMP>()) {
-            Some(stamp) => {
-                let sent = u64::from_be_bytes(*stamp);
-                Came::Latency(monotonic_ns().saturating_sub(sent))
-            }
+        match self.open(datagram.bytes).zip(datagram.arrived_ns) {
+            Some((sent, arrived)) => Came::Latency(arrived.saturating_sub(sent)),
             None => Came::Nothing,
         }
     }
 
-    fn count(&mut self, ssrc: u32, sequence: u16) {
-        let known = self.streams.iter().position(|s| s.ssrc == ssrc);
-        let stream = match known {
-            Some(index) => &mut self.streams[index],
-            None if self.streams.len() < MAX_STREAMS => {
-                let first = 65_536 + u64::from(sequence);
-                let (highest, count, reported) = (first, 0, (first, 0));
-                self.streams.push(Stream {
-                    ssrc,
-                    first,
-                    highest,
-                    count,
-                    reported,
-                });
-                let index = self.streams.len() - 1;
-                &mut self.streams[index]
-            }
-            None => return,
+    /// Of the sample: open a packet; the time at which the teacher sent it.
+    fn open(&mut self, datagram: &mut [u8]) -> Option<u64> {
+        // The first packets may come before Python has told the keys.
+        let (inbound, _) = self.srtp.as_mut().filter(|_| self.sampled)?;
+        let Ok((len, _)) = inbound.open_rtp(datagram) else {
+            self.received.unopened += 1;
+            return None;
         };
-        stream.highest = stream.highest.max(nearest(stream.highest, sequence));
-        stream.count += 1;
-        self.received.lost = self.streams.iter().map(Stream::lost).sum();
+        self.received.opened += 1;
+        let payload = RtpPacket::parse(&datagram[..len]).ok()?.payload;
+        let stamp = payload.last_chunk::<STAMP>()?;
+        Some(u64::from_be_bytes(*stamp))
     }
 
-    /// Only a publisher reads what it is told.
-    fn handle_rtcp(&mut self, datagram: &mut [u8]) -> Came {
-        if self.publishing.is_none() {
+    /// A publisher hears whether a keyframe is wanted; a viewer of the sample reads the sender
+    /// reports, which the others leave unopened.
+    fn handle_rtcp(&mut self, datagram: &mut [u8], now: Micros) -> Came {
+        if self.only_counts() {
             return Came::Nothing;
         }
-        let opened = self
-            .srtp
-            .as_mut()
-            .and_then(|(inbound, _)| inbound.open_rtcp(datagram).ok());
+        let srtp = self.srtp.as_mut();
+        let Some(len) = srtp.and_then(|(inbound, _)| inbound.open_rtcp(datagram).ok()) else {
+            return Came::Nothing;
+        };
+        let compound = &datagram[..len];
+        self.feedback.handle_rtcp(compound, now);
         let wants = |p: Rtcp<'_>| matches!(p, Rtcp::Pli { .. } | Rtcp::Fir(_));
-        match opened {
-            Some(len) if rtcp::packets(&datagram[..len]).flatten().any(wants) => {
-                Came::KeyframeRequest
-            }
-            _ => Came::Nothing,
+        if self.publisher.is_some() && rtcp::packets(compound).flatten().any(wants) {
+            return Came::KeyframeRequest;
         }
+        Came::Nothing
     }
 
-    /// Checks and reports that are due.
+    /// Checks and feedback that are due.
     pub(crate) fn poll(&mut self, now: Micros) {
         if now >= self.next_check {
             self.next_check = now + if self.answered { CHECKS } else { FIRST_CHECKS };
-            self.scratch.clear();
-            let username = format!("{}:{}", self.remote.ufrag, self.remote.local_ufrag);
-            let id = (now ^ 0x5bd1_e995).to_be_bytes();
-            let id = [
-                id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], 1, 2, 3, 4,
-            ];
-            let pwd = self.remote.pwd.as_bytes();
-            stun::write_request(&mut self.scratch, &id, &username, pwd, true);
-            self.socket.send_to(&self.scratch, self.remote.address);
+            self.check(now);
         }
-        if now >= self.next_report && !self.streams.is_empty() {
-            self.next_report = now + REPORTS;
-            self.report();
-        }
-    }
-
-    /// An honest receiver report.
-    fn report(&mut self) {
         let Some((_, outbound)) = self.srtp.as_mut() else {
             return;
         };
         self.scratch.clear();
-        let blocks: Vec<ReportBlock> = self.streams.iter_mut().map(Stream::report).collect();
-        rtcp::receiver_report(&mut self.scratch, 1, &blocks);
+        self.feedback.poll(now, &mut self.scratch);
         let len = self.scratch.len();
+        if len == 0 {
+            return;
+        }
         self.scratch.resize(len + RTCP_OVERHEAD, 0);
         if let Ok(len) = outbound.seal_rtcp(&mut self.scratch, len) {
             self.socket
                 .send_to(&self.scratch[..len], self.remote.address);
         }
+    }
+
+    fn check(&mut self, now: Micros) {
+        self.scratch.clear();
+        let username = format!("{}:{}", self.remote.ufrag, self.remote.local_ufrag);
+        let [a, b, c, d, e, f, g, h] = (now ^ 0x5bd1_e995).to_be_bytes();
+        let id = [a, b, c, d, e, f, g, h, 1, 2, 3, 4];
+        let pwd = self.remote.pwd.as_bytes();
+        stun::write_request(&mut self.scratch, &id, &username, pwd, true);
+        self.socket.send_to(&self.scratch, self.remote.address);
     }
 
     pub(crate) fn send_dtls(&mut self, datagram: &[u8]) {
@@ -257,66 +250,10 @@ impl Client {
 
     /// Publish one packet of the trace.
     pub(crate) fn publish(&mut self, step: &Step, keyframe: bool) {
-        let (Some(publishing), Some((_, outbound))) = (self.publishing, self.srtp.as_ref()) else {
+        let (Some(publisher), Some((_, outbound))) = (&mut self.publisher, &self.srtp) else {
             return;
         };
-        let kind = usize::from(step.video);
-        self.sequences[kind] += 1;
-        let sequence = self.sequences[kind];
-        let (payload_type, ssrc) = if step.video {
-            publishing.video
-        } else {
-            publishing.audio
-        };
-        let header = RtpHeader {
-            marker: step.video && step.last,
-            payload_type,
-            sequence: sequence as u16,
-            timestamp: step.timestamp,
-            ssrc,
-        };
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&header.fixed());
-        let start = self.scratch.len();
-        self.scratch.resize(start + step.payload, 0x3c);
-        if step.video {
-            self.scratch[start..start + 2].copy_from_slice(&fragment(step, keyframe));
-        }
-        let end = self.scratch.len();
-        self.scratch[end - STAMP..].copy_from_slice(&monotonic_ns().to_be_bytes());
-        self.scratch.resize(end + RTP_OVERHEAD, 0);
-        if let Ok(len) = outbound.seal_rtp((sequence >> 16) as u32, &mut self.scratch, end) {
-            self.socket
-                .send_to(&self.scratch[..len], self.remote.address);
-        }
+        publisher.write(step, keyframe, outbound, &mut self.scratch);
+        self.socket.send_to(&self.scratch, self.remote.address);
     }
-}
-
-impl Stream {
-    fn lost(&self) -> u64 {
-        (self.highest - self.first + 1).saturating_sub(self.count)
-    }
-
-    fn report(&mut self) -> ReportBlock {
-        let (highest, count) = self.reported;
-        let expected = self.highest - highest;
-        let lost = expected.saturating_sub(self.count - count);
-        self.reported = (self.highest, self.count);
-        ReportBlock {
-            ssrc: self.ssrc,
-            fraction_lost: (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8,
-            cumulative_lost: self.lost() as i32,
-            highest_sequence: (self.highest - 65_536) as u32,
-            jitter: 0,
-            lsr: 0,
-            dlsr: 0,
-        }
-    }
-}
-
-/// The first two bytes of an H264 FU-A (RFC 6184, 5.8): an IDR slice or another.
-fn fragment(step: &Step, keyframe: bool) -> [u8; 2] {
-    let nal_type = if keyframe { 5 } else { 1 };
-    let edges = u8::from(step.first) << 7 | u8::from(step.last) << 6;
-    [0x60 | 28, edges | nal_type]
 }

@@ -14,6 +14,8 @@ use tongbu_media::packet::rtp::RtpHeader;
 use tongbu_media::packet::stun;
 use tongbu_media::udp::Socket;
 
+use crate::poll::yield_to_others;
+
 /// Datagrams leave in portions of a millisecond.
 const TICK: Duration = Duration::from_millis(1);
 /// Bytes of garbage and of a forged packet.
@@ -32,6 +34,7 @@ pub(crate) struct Flood {
 impl Flood {
     /// Send until the time is over.
     pub(crate) fn run(self) {
+        yield_to_others();
         let path = Path {
             remote: self.server,
             local: Ipv4Addr::LOCALHOST.into(),

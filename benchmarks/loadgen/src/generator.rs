@@ -2,27 +2,34 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tongbu_media::clock::{MILLISECOND, Micros};
 use tongbu_media::crypto::Profile;
-use tongbu_media::udp::{ReceiveBatch, Socket};
+use tongbu_media::udp::Socket;
 
-use crate::client::{Came, Client, Publishing, Received, Remote};
+use crate::client::{Came, Client, ClientConfig, Received};
 use crate::flood::Flood;
+use crate::lecture::Lecture;
 use crate::poll::{Poller, thread_cpu_us};
-use crate::trace::{Step, TraceConfig, second};
+use crate::receive::{Batch, configure};
+use crate::trace::TraceConfig;
 
 /// Receive buffer of a viewer: a keyframe and half a second more.
 const BUFFER_BYTES: usize = 512 << 10;
-/// Checks and reports are looked for this often.
-const POLL_INTERVAL: Micros = 20 * MILLISECOND;
+/// Checks and feedback are looked for each millisecond, with every client of so many: all in one
+/// go would keep the packets waiting.
+const POLL_INTERVAL: Micros = MILLISECOND;
+const POLL_PARTS: usize = 20;
+/// Orders must not wait longer.
+const LONGEST_WAIT: Micros = MILLISECOND;
+/// Sockets read before the traces are looked at again: a teacher must not wait for his schools.
+const READ_AT_ONCE: usize = 16;
 /// Latencies kept; further ones displace a seeded choice of the kept (reservoir sampling).
 const LATENCIES: usize = 1 << 20;
 
@@ -30,9 +37,7 @@ const LATENCIES: usize = 1 << 20;
 pub(crate) enum Order {
     Add {
         client: usize,
-        remote: Remote,
-        publishing: Option<Publishing>,
-        sampled: bool,
+        config: ClientConfig,
     },
     Dtls {
         client: usize,
@@ -52,7 +57,10 @@ pub(crate) enum Order {
     Publish {
         client: usize,
         trace: TraceConfig,
+        phase: Micros,
     },
+    /// From now on, who joins the sample has the kernel stamp what arrives.
+    StampArrivals,
     Snapshot(Sender<Snapshot>),
     Stop,
 }
@@ -126,26 +134,19 @@ impl Drop for Generator {
     }
 }
 
-/// A trace on its way.
-struct Lecture {
-    client: usize,
-    config: TraceConfig,
-    begun: Micros,
-    seconds: u64,
-    steps: VecDeque<Step>,
-    keyframe_wanted: bool,
-    keyframe: bool,
-}
-
 struct Runner {
     orders: Receiver<Order>,
     dtls: Inbox,
     poller: Poller,
     clients: Vec<Option<Client>>,
     lectures: Vec<Lecture>,
-    batch: ReceiveBatch,
+    heads: Batch,
+    whole: Batch,
+    stamping: bool,
     start: Instant,
     next_poll: Micros,
+    /// Which part of the clients is looked at next.
+    poll_part: usize,
     counts: Snapshot,
     flooded: Arc<AtomicU64>,
     seen: u64,
@@ -159,9 +160,12 @@ impl Runner {
             poller: Poller::new()?,
             clients: Vec::new(),
             lectures: Vec::new(),
-            batch: ReceiveBatch::default(),
+            heads: Batch::heads(),
+            whole: Batch::whole(),
+            stamping: false,
             start: Instant::now(),
             next_poll: 0,
+            poll_part: 0,
             counts: Snapshot::default(),
             flooded: Arc::default(),
             seen: 0,
@@ -169,11 +173,15 @@ impl Runner {
     }
 
     fn run(mut self) {
+        let mut ready = Vec::new();
         loop {
-            let waits = self.wait_ms();
-            let ready: Vec<usize> = self.poller.wait(waits).collect();
-            for client in ready {
-                self.receive(client);
+            let wait = self.wait();
+            ready.clear();
+            ready.extend(self.poller.wait(wait));
+            for clients in ready.chunks(READ_AT_ONCE) {
+                let now = self.now();
+                self.lecture(now);
+                clients.iter().for_each(|&client| self.receive(client, now));
             }
             while let Ok(order) = self.orders.try_recv() {
                 if matches!(order, Order::Stop) {
@@ -183,27 +191,42 @@ impl Runner {
             }
             let now = self.now();
             self.lecture(now);
-            if now >= self.next_poll {
-                self.next_poll = now + POLL_INTERVAL;
-                self.clients.iter_mut().flatten().for_each(|c| c.poll(now));
-            }
+            self.poll(now);
         }
     }
 
-    /// Until the next packet of a trace, at most a millisecond: orders must not wait long.
-    fn wait_ms(&self) -> i32 {
+    /// Until the next packet of a trace, or the next look at the clients.
+    fn wait(&self) -> Duration {
         let now = self.now();
-        let due = |l: &Lecture| l.steps.front().is_some_and(|s| l.begun + s.at_us <= now);
-        i32::from(!self.lectures.iter().any(due))
+        let next = self.lectures.iter().filter_map(Lecture::next_at).min();
+        let next = next.map_or(self.next_poll, |at| at.min(self.next_poll));
+        Duration::from_micros(next.saturating_sub(now).min(LONGEST_WAIT))
     }
 
-    fn receive(&mut self, index: usize) {
+    /// What is due of the next part of the clients.
+    fn poll(&mut self, now: Micros) {
+        if now < self.next_poll {
+            return;
+        }
+        self.next_poll = now + POLL_INTERVAL;
+        self.poll_part = (self.poll_part + 1) % POLL_PARTS;
+        let part = self.clients.iter_mut().skip(self.poll_part);
+        part.step_by(POLL_PARTS)
+            .flatten()
+            .for_each(|client| client.poll(now));
+    }
+
+    fn receive(&mut self, index: usize, now: Micros) {
         let Some(Some(client)) = self.clients.get_mut(index) else {
             return;
         };
+        let batch = match client.only_counts() {
+            true => &mut self.heads,
+            false => &mut self.whole,
+        };
         let (counts, seen) = (&mut self.counts, &mut self.seen);
         let (dtls, lectures) = (&self.dtls, &mut self.lectures);
-        client.receive(&mut self.batch, |came| match came {
+        client.receive(batch, now, |came| match came {
             Came::Dtls(datagram) => {
                 let mut inbox = dtls.lock().unwrap_or_else(PoisonError::into_inner);
                 inbox.push_back((index, datagram));
@@ -219,14 +242,8 @@ impl Runner {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Add {
-                client,
-                remote,
-                publishing,
-                sampled,
-            } => {
-                self.add(client, remote, publishing, sampled);
-            }
+            Order::Add { client, config } => self.add(client, config),
+            Order::StampArrivals => self.stamping = true,
             Order::Dtls { client, datagram } => {
                 self.with(client, |c| c.send_dtls(&datagram));
             }
@@ -238,60 +255,59 @@ impl Runner {
             } => {
                 self.with(client, |c| c.set_keys(profile, &rx, &tx));
             }
-            Order::Publish { client, trace } => {
+            Order::Publish {
+                client,
+                trace,
+                phase,
+            } => {
                 let begun = self.now() + 10 * MILLISECOND;
-                self.lectures.push(Lecture {
-                    client,
-                    config: trace,
-                    begun,
-                    seconds: 0,
-                    steps: VecDeque::new(),
-                    keyframe_wanted: false,
-                    keyframe: false,
-                });
+                let lecture = Lecture::new(client, trace, begun, phase);
+                self.lectures.retain(|l| l.client != client);
+                self.lectures.push(lecture);
             }
             Order::Flood {
                 client,
                 pps,
                 seconds,
             } => self.flood(client, pps, seconds),
-            Order::Snapshot(reply) => {
-                let received = self.clients.iter().flatten().map(|c| c.received).collect();
-                let cpu_us = thread_cpu_us();
-                let latencies = std::mem::take(&mut self.counts.latencies);
-                self.seen = 0;
-                let port = |c: &Client| c.socket.local_addr().map_or(0, |a| a.port());
-                let ports = self.clients.iter().flatten().map(port).collect();
-                let counts = self.counts.clone();
-                let flooded = self.flooded.load(Ordering::Relaxed);
-                let snapshot = Snapshot {
-                    received,
-                    ports,
-                    cpu_us,
-                    latencies,
-                    flooded,
-                    ..counts
-                };
-                // Whoever asked may have given up waiting.
-                let _ = reply.send(snapshot);
-                self.counts.late_us_max = 0;
-            }
+            // Whoever asked may have given up waiting.
+            Order::Snapshot(reply) => drop(reply.send(self.snapshot())),
             Order::Stop => {}
         }
     }
 
-    fn add(&mut self, index: usize, remote: Remote, publishing: Option<Publishing>, sampled: bool) {
-        let bound = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), BUFFER_BYTES);
+    /// The counts by now; what is told "since the last snapshot" begins anew.
+    fn snapshot(&mut self) -> Snapshot {
+        let clients = || self.clients.iter().flatten();
+        let port = |c: &Client| c.socket.local_addr().map_or(0, |a| a.port());
+        self.seen = 0;
+        Snapshot {
+            received: clients().map(Client::received).collect(),
+            ports: clients().map(port).collect(),
+            cpu_us: thread_cpu_us(),
+            flooded: self.flooded.load(Ordering::Relaxed),
+            published: self.counts.published,
+            late_us_max: std::mem::take(&mut self.counts.late_us_max),
+            latencies: std::mem::take(&mut self.counts.latencies),
+        }
+    }
+
+    fn add(&mut self, index: usize, config: ClientConfig) {
+        // The server is on this machine; not each takes its loopback address for one.
+        let bound = Socket::bind((config.remote.address.ip(), 0).into(), BUFFER_BYTES);
         let Ok(socket) = bound else {
             return; // out of descriptors: the client never connects, and the join says so
         };
-        if self.poller.add(socket.as_fd(), index).is_err() {
+        let stamped = self.stamping && config.sampled;
+        let ready = configure(socket.as_fd(), stamped)
+            .and_then(|()| self.poller.add(socket.as_fd(), index));
+        if ready.is_err() {
             return;
         }
         while self.clients.len() <= index {
             self.clients.push(None);
         }
-        self.clients[index] = Some(Client::new(socket, remote, publishing, sampled));
+        self.clients[index] = Some(Client::new(socket, config));
     }
 
     /// Let a client turn hostile, on a thread of its own that ends by itself.
@@ -321,25 +337,10 @@ impl Runner {
             let Some(Some(teacher)) = self.clients.get_mut(lecture.client) else {
                 continue;
             };
-            if lecture.steps.is_empty() {
-                lecture
-                    .steps
-                    .extend(second(lecture.config, lecture.seconds));
-                lecture.seconds += 1;
-            }
-            while let Some(step) = lecture.steps.front().copied() {
-                let due = lecture.begun + step.at_us;
-                if due > now {
-                    break;
-                }
-                if step.video && step.first {
-                    let wanted = std::mem::take(&mut lecture.keyframe_wanted);
-                    lecture.keyframe = step.keyframe || wanted;
-                }
-                teacher.publish(&step, lecture.keyframe);
+            while let Some(due) = lecture.poll(now) {
+                teacher.publish(&due.step, due.keyframe);
                 self.counts.published += 1;
-                self.counts.late_us_max = self.counts.late_us_max.max(now - due);
-                lecture.steps.pop_front();
+                self.counts.late_us_max = self.counts.late_us_max.max(now - due.at);
             }
         }
     }

@@ -1,5 +1,8 @@
 //! The least that forwarding could cost: the same packets to the same sockets, sealed and sent,
 //! and nothing else. No peers, no routes, no repair: AES-GCM and `sendmmsg` with GSO.
+//!
+//! The packets have the sizes that the node puts on the wire: its header extensions, and the
+//! packets of a frame padded to one size where that takes little, so that trains are long.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,17 +16,25 @@ use tongbu_media::udp::Socket;
 use crate::poll::thread_cpu_us;
 use crate::trace::{Step, TraceConfig, second};
 
+/// Padding that evening out may take, in percent of a frame.
+const MAX_PADDING: usize = 1;
+/// The largest payload there is room for.
+const LARGEST: usize = 1_500;
+
 /// What it came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limit {
     pub packets: u64,
+    pub bytes_per_packet: f64,
     pub us_per_packet: f64,
 }
 
 /// Send the trace to all destinations in real time for `seconds`; CPU time of this thread.
+/// Packets have header extensions of `extension_bytes`.
 pub(crate) fn measure(
     destinations: &[SocketAddr],
     trace: TraceConfig,
+    extension_bytes: usize,
     seconds: u64,
 ) -> io::Result<Limit> {
     let socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 4 << 20)?;
@@ -34,32 +45,37 @@ pub(crate) fn measure(
         .iter()
         .filter_map(|d| Some((*d, Outbound::new(Profile::AeadAes128Gcm, &key).ok()?)))
         .collect();
-    let payload = [0x3c; 1_500];
+    let extension = extension(extension_bytes);
     let (start, cpu) = (Instant::now(), thread_cpu_us());
-    let (mut packets, mut sequence) = (0, 0);
+    let (mut packets, mut bytes, mut sequence) = (0, 0, 0);
     for s in 0..seconds {
-        let steps = second(trace, s);
-        for frame in steps.chunk_by(|a, b| a.at_us == b.at_us) {
+        for frame in second(trace, s).chunk_by_mut(|a, b| a.at_us == b.at_us) {
             let due = Duration::from_micros(frame[0].at_us);
             if let Some(early) = due.checked_sub(start.elapsed()) {
                 std::thread::sleep(early);
             }
+            even_out(frame);
             for (address, srtp) in &viewers {
                 let local = Ipv4Addr::LOCALHOST.into();
                 let path = Path {
                     remote: *address,
                     local,
                 };
-                send_frame(&mut outbox, path, srtp, frame, sequence, &payload);
+                send_frame(&mut outbox, path, srtp, frame, sequence, &extension);
             }
             outbox.flush();
             sequence += frame.len() as u64;
             packets += (frame.len() * viewers.len()) as u64;
+            let each = 12 + extension.len() + RTP_OVERHEAD;
+            let size: usize = frame.iter().map(|step| each + step.payload).sum();
+            bytes += (size * viewers.len()) as u64;
         }
     }
     let us_per_packet = (thread_cpu_us() - cpu) / packets.max(1) as f64;
+    let bytes_per_packet = bytes as f64 / packets.max(1) as f64;
     Ok(Limit {
         packets,
+        bytes_per_packet,
         us_per_packet,
     })
 }
@@ -70,8 +86,9 @@ fn send_frame(
     srtp: &Outbound,
     frame: &[Step],
     sequence: u64,
-    payload: &[u8],
+    extension: &[u8],
 ) {
+    let payload = [0x3c; LARGEST];
     for (i, step) in frame.iter().enumerate() {
         let sequence = sequence + i as u64;
         let header = RtpHeader {
@@ -84,11 +101,69 @@ fn send_frame(
         // Sealing fails on a wrong length only.
         let _ = outbox.write(path, |arena, start| {
             arena.extend_from_slice(&header.fixed());
+            arena[start] |= if extension.is_empty() { 0 } else { 0x10 };
+            arena.extend_from_slice(extension);
             arena.extend_from_slice(&payload[..step.payload]);
             let len = arena.len() - start;
             arena.resize(start + len + RTP_OVERHEAD, 0);
             srtp.seal_rtp((sequence >> 16) as u32, &mut arena[start..], len)
                 .map(drop)
         });
+    }
+}
+
+/// A block of the one-byte form (RFC 8285, 4.2) with nothing but padding in it.
+fn extension(bytes: usize) -> Vec<u8> {
+    let words = bytes.saturating_sub(4) / 4;
+    let mut block = vec![0xbe, 0xde, 0, words as u8];
+    block.resize(4 + words * 4, 0);
+    if bytes == 0 { Vec::new() } else { block }
+}
+
+/// Make the video packets of a frame as large as its largest, if that takes little.
+fn even_out(frame: &mut [Step]) {
+    let video = || frame.iter().filter(|step| step.video);
+    let (count, sum) = (video().count(), video().map(|s| s.payload).sum::<usize>());
+    let largest = video().map(|s| s.payload).max().unwrap_or(0);
+    if (count * largest - sum) * 100 <= sum * MAX_PADDING {
+        let video = frame.iter_mut().filter(|step| step.video);
+        video.for_each(|step| step.payload = largest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(video: bool, payload: usize) -> Step {
+        Step {
+            at_us: 0,
+            video,
+            payload,
+            first: false,
+            last: false,
+            keyframe: false,
+            timestamp: 0,
+        }
+    }
+
+    #[test]
+    fn pictures_are_evened_out_and_sound_is_not() {
+        let mut frame = [step(true, 1_000), step(true, 999), step(false, 160)];
+        even_out(&mut frame);
+        assert_eq!(frame.map(|s| s.payload), [1_000, 1_000, 160]);
+    }
+
+    #[test]
+    fn a_frame_that_would_need_much_padding_stays() {
+        let mut frame = [step(true, 1_000), step(true, 900)];
+        even_out(&mut frame);
+        assert_eq!(frame.map(|s| s.payload), [1_000, 900]);
+    }
+
+    #[test]
+    fn an_extension_has_the_length_asked_for() {
+        assert!(extension(0).is_empty());
+        assert_eq!(extension(8), [0xbe, 0xde, 0, 1, 0, 0, 0, 0]);
     }
 }

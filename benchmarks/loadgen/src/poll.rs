@@ -1,7 +1,10 @@
-//! epoll(7): which of thousands of sockets has something to read.
+//! epoll(7): which of thousands of sockets has something to read; and the clocks.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Sockets told of at once.
 const EVENTS: usize = 256;
@@ -46,12 +49,18 @@ impl Poller {
         }
     }
 
-    /// The names of readable sockets, after at most `timeout_ms`.
-    pub(crate) fn wait(&mut self, timeout_ms: i32) -> impl Iterator<Item = usize> + '_ {
-        // SAFETY: the array outlives the call and has room for EVENTS.
+    /// The names of readable sockets, after at most `timeout` (below a second).
+    pub(crate) fn wait(&mut self, timeout: Duration) -> impl Iterator<Item = usize> + '_ {
+        let timeout = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        // SAFETY: the array outlives the call and has room for EVENTS, as does the time; there
+        // is no signal mask.
         let count = unsafe {
             let (epoll, events) = (self.epoll.as_raw_fd(), self.events.as_mut_ptr());
-            libc::epoll_wait(epoll, events, EVENTS as i32, timeout_ms)
+            let size = EVENTS as i32;
+            libc::epoll_pwait2(epoll, events, size, &raw const timeout, std::ptr::null())
         };
         // An error is an interruption: nothing is readable yet.
         self.events[..count.max(0) as usize]
@@ -60,24 +69,33 @@ impl Poller {
     }
 }
 
+/// Let the calling thread be the last of its process to run.
+pub(crate) fn yield_to_others() {
+    // SAFETY: no pointers. 0 is the calling thread; to be more modest is always allowed.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+}
+
 /// CPU time of the calling thread, in microseconds, user and system together.
 pub(crate) fn thread_cpu_us() -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) as f64 / 1e3
 }
 
 /// The monotonic clock, in nanoseconds: the same for all processes of this machine.
 pub(crate) fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// The real-time clock, in nanoseconds: the one by which the kernel stamps what arrives.
+pub(crate) fn realtime_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME)
+}
+
+fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `time` outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -7,9 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use tongbu_media::crypto::Profile;
 
-use crate::client::{Publishing, Remote};
+use crate::client::{ClientConfig, Remote};
+use crate::feedback::FeedbackConfig;
 use crate::generator::{self, Order};
 use crate::limit;
+use crate::publisher::Publishing;
 use crate::trace::TraceConfig;
 
 #[pymodule]
@@ -40,7 +42,10 @@ impl Generator {
         })
     }
 
-    #[pyo3(signature = (server, ufrag, pwd, local_ufrag, *, audio=None, video=None, sampled=false))]
+    #[pyo3(signature = (
+        server, ufrag, pwd, local_ufrag, local_pwd="", *,
+        audio=None, video=None, sampled=false, transport_cc=None, asks=None,
+    ))]
     #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
     fn add(
         &self,
@@ -48,9 +53,12 @@ impl Generator {
         ufrag: String,
         pwd: String,
         local_ufrag: String,
+        local_pwd: &str,
         audio: Option<(u8, u32)>,
         video: Option<(u8, u32)>,
         sampled: bool,
+        transport_cc: Option<u8>,
+        asks: Option<(u8, Option<u8>)>,
     ) -> PyResult<usize> {
         let client = self
             .clients
@@ -60,17 +68,31 @@ impl Generator {
             ufrag,
             pwd,
             local_ufrag,
+            local_pwd: local_pwd.to_owned(),
         };
-        let publishing = audio
-            .zip(video)
-            .map(|(audio, video)| Publishing { audio, video });
-        self.inner.order(Order::Add {
-            client,
+        let publishing = audio.zip(video).map(|(audio, video)| Publishing {
+            audio,
+            video,
+            transport_cc,
+        });
+        let feedback = FeedbackConfig {
+            transport_cc,
+            video: asks.map(|(video, _)| video),
+            rtx: asks.and_then(|(_, rtx)| rtx),
+            seed: client as u64,
+        };
+        let config = ClientConfig {
             remote,
             publishing,
             sampled,
-        });
+            feedback,
+        };
+        self.inner.order(Order::Add { client, config });
         Ok(client)
+    }
+
+    fn stamp_arrivals(&self) {
+        self.inner.order(Order::StampArrivals);
     }
 
     fn poll_dtls(&self, py: Python<'_>) -> Vec<(usize, Py<PyBytes>)> {
@@ -97,14 +119,19 @@ impl Generator {
         Ok(())
     }
 
-    #[pyo3(signature = (client, *, video_bps, audio=true, spread_us=0))]
-    fn publish(&self, client: usize, video_bps: u64, audio: bool, spread_us: u64) {
+    #[pyo3(signature = (client, *, video_bps, audio=true, spread_us=0, phase_us=0))]
+    fn publish(&self, client: usize, video_bps: u64, audio: bool, spread_us: u64, phase_us: u64) {
         let trace = TraceConfig {
             video_bps,
             audio,
             spread_us,
         };
-        self.inner.order(Order::Publish { client, trace });
+        let phase = phase_us;
+        self.inner.order(Order::Publish {
+            client,
+            trace,
+            phase,
+        });
     }
 
     fn flood(&self, client: usize, pps: u64, seconds: f64) {
@@ -121,7 +148,19 @@ impl Generator {
         let dict = PyDict::new(py);
         let rows = snapshot.received.iter();
         let rows: Vec<_> = rows
-            .map(|r| (r.packets, r.bytes, r.lost, r.opened, r.unopened, r.first_ns))
+            .map(|r| {
+                [
+                    r.packets,
+                    r.bytes,
+                    r.lost,
+                    r.opened,
+                    r.unopened,
+                    r.first_ns,
+                    r.resent,
+                    r.asked,
+                    r.extension_bytes,
+                ]
+            })
             .collect();
         dict.set_item("received", rows)?;
         dict.set_item("ports", snapshot.ports)?;
@@ -136,15 +175,18 @@ impl Generator {
 
 /// See `benchmarks/_loadgen.pyi`.
 #[pyfunction]
-#[pyo3(signature = (destinations, *, video_bps, audio=true, spread_us=0, seconds=5))]
+#[pyo3(signature = (
+    destinations, *, video_bps, audio=true, spread_us=0, extension_bytes=0, seconds=5,
+))]
 fn limit_us_per_packet(
     py: Python<'_>,
     destinations: Vec<String>,
     video_bps: u64,
     audio: bool,
     spread_us: u64,
+    extension_bytes: usize,
     seconds: u64,
-) -> PyResult<(u64, f64)> {
+) -> PyResult<(u64, f64, f64)> {
     let destinations: Vec<_> = destinations
         .iter()
         .map(|d| address(d))
@@ -154,6 +196,6 @@ fn limit_us_per_packet(
         audio,
         spread_us,
     };
-    let limit = py.detach(|| limit::measure(&destinations, trace, seconds))?;
-    Ok((limit.packets, limit.us_per_packet))
+    let limit = py.detach(|| limit::measure(&destinations, trace, extension_bytes, seconds))?;
+    Ok((limit.packets, limit.bytes_per_packet, limit.us_per_packet))
 }
