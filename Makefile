@@ -12,7 +12,7 @@ PYTHON ?= python3
 CARGO  := cargo --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python test-web test-e2e bench lint format selftest fuzz clean
+.PHONY: help run test test-rust test-python test-web test-e2e instructions bench lint format selftest fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,13 +20,17 @@ help: ## Show this list
 run: $(VENV)/.installed $(WEB)/dist/.built ## Set up what is missing and start a node with a demo lesson
 	@$(BIN)/tongbu demo
 
-test: test-rust test-python test-web test-e2e ## Set up what the tests need and run all of them
+test: test-rust instructions test-python test-web test-e2e ## Set up what the tests need and run all of them
 
 test-rust: ## The media plane on a virtual network and clock (needs no Python)
 	$(CARGO) test --manifest-path $(CRATE)/Cargo.toml
 
 test-python: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## The Python packages
 	$(BIN)/pytest tests --ignore tests/e2e --ignore tests/interop
+
+instructions: ## Instructions a forwarded packet takes, held within 5 %
+	tests/tools.sh
+	$(PYTHON) tests/instructions.py
 
 test-web: $(WEB)/node_modules/.installed ## The web client's own tests
 	cd $(WEB) && npm test --silent

@@ -20,18 +20,19 @@ VIDEO_CODECS = ("H264", "VP9", "VP8", "AV1")
 """The video codecs the house forwards, in its default order of preference."""
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+_TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _UPLINK_ONLY = frozenset(
     {
         "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
         "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
         "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         "urn:ietf:params:rtp-hdrext:toffset",
     }
 )
-_END_TO_END = frozenset(
+_BOTH_WAYS = frozenset(
     {
         MID,
+        _TRANSPORT_CC,  # written anew on each hop, as is the MID; the others pass end to end
         "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
         "urn:3gpp:video-orientation",
         "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
@@ -42,8 +43,8 @@ _END_TO_END = frozenset(
         "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
     }
 )
-_DOWNLINK_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir"})
-_UPLINK_FEEDBACK = _DOWNLINK_FEEDBACK | {"transport-cc"}  # goog-remb: transport-cc does it better
+# Without goog-remb: transport-cc does it better.
+_FEEDBACK = frozenset({"nack", "nack pli", "ccm fir", "transport-cc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +168,20 @@ def choose_audio(section: Section) -> Codec | None:
     return next(opus, None)
 
 
-def uplink_codec(codec: Codec) -> Codec:
-    """A codec as we take it from a publisher: only feedback that the native plane gives."""
-    return codec.limited_to(_UPLINK_FEEDBACK)
-
-
-def downlink_codec(codec: Codec) -> Codec:
-    """A codec as we send it to a viewer: only feedback that the native plane acts on."""
-    return codec.limited_to(_DOWNLINK_FEEDBACK)
+def supported_codec(codec: Codec) -> Codec:
+    """A codec as we answer it: only feedback that the native plane gives and acts on."""
+    return codec.limited_to(_FEEDBACK)
 
 
 def uplink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
     """The header extensions we take from a publisher, under the ids offered."""
-    return tuple(e for e in section.extensions if e[1] in _END_TO_END | _UPLINK_ONLY)
+    return tuple(e for e in section.extensions if e[1] in _BOTH_WAYS | _UPLINK_ONLY)
 
 
 def downlink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
-    """The header extensions we send to a viewer: those that survive forwarding, and the MID."""
-    return tuple(e for e in section.extensions if e[1] in _END_TO_END)
+    """The header extensions we send to a viewer: what passes end to end, and what each
+    hop writes itself."""
+    return tuple(e for e in section.extensions if e[1] in _BOTH_WAYS)
 
 
 def _video_rank(codec: Codec) -> int | None:

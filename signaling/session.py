@@ -16,9 +16,8 @@ from sfu.engine import DowntrackConfig, Engine, UptrackConfig
 from sfu.negotiation import (
     Offer,
     Section,
-    downlink_codec,
     downlink_extensions,
-    uplink_codec,
+    supported_codec,
     uplink_extensions,
 )
 from sfu.sdp_answer import (
@@ -173,7 +172,7 @@ class Session:
                 return Rejected()
 
     def _take(self, section: Section, intent: Take) -> Uplink:
-        codec, extensions = uplink_codec(intent.codec), uplink_extensions(section)
+        codec, extensions = supported_codec(intent.codec), uplink_extensions(section)
         config = UptrackConfig(
             kind=section.kind,
             mid=section.mid,
@@ -200,7 +199,7 @@ class Session:
         return Uplink(codec, extensions, section.rids)
 
     def _give(self, section: Section, intent: Give) -> Downlink:
-        codec, extensions = downlink_codec(intent.codec), downlink_extensions(section)
+        codec, extensions = supported_codec(intent.codec), downlink_extensions(section)
         ssrc, rtx_ssrc = _ssrc(), _ssrc() if codec.rtx_payload_type is not None else None
         config = DowntrackConfig(
             kind=section.kind,

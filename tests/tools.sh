@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs what the end-to-end tests drive and no package manager of a language brings:
-# Debian's Chromium, a font with Chinese, and GStreamer's WebRTC with its Python binding.
+# Installs what the tests drive and no package manager of a language brings: Debian's Chromium, a
+# font with Chinese, GStreamer's WebRTC with its Python binding, and valgrind, which counts
+# instructions.
 set -eu
 
 packages="chromium fonts-noto-cjk python3-gi gir1.2-gst-plugins-bad-1.0 \
 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-gstreamer1.0-plugins-ugly gstreamer1.0-nice"
+gstreamer1.0-plugins-ugly gstreamer1.0-nice valgrind"
 
 missing=""
 for package in $packages; do
@@ -19,6 +20,6 @@ if ! command -v apt-get >/dev/null; then
 fi
 as_root=""
 [ "$(id -u)" = 0 ] || as_root="sudo"
-echo "== Installing for the end-to-end tests:$missing"
+echo "== Installing for the tests:$missing"
 $as_root apt-get update -qq
 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

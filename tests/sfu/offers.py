@@ -8,9 +8,8 @@ from sfu.negotiation import (
     Offer,
     choose_audio,
     choose_video,
-    downlink_codec,
     downlink_extensions,
-    uplink_codec,
+    supported_codec,
     uplink_extensions,
 )
 from sfu.sdp_answer import DataChannel, Decision, Downlink, LocalTransport, Rejected, Uplink
@@ -41,11 +40,11 @@ def decide(offer: Offer) -> list[Decision]:
             decisions.append(DataChannel())
         elif pick is not None and section.sends:
             extensions = uplink_extensions(section)
-            decisions.append(Uplink(uplink_codec(pick), extensions, section.rids))
+            decisions.append(Uplink(supported_codec(pick), extensions, section.rids))
         elif pick is not None and section.receives:
             rtx_ssrc = 2000 + index if pick.rtx_payload_type else None
             extensions = downlink_extensions(section)
-            codec = downlink_codec(pick)
+            codec = supported_codec(pick)
             decisions.append(
                 Downlink(codec, extensions, 1000 + index, rtx_ssrc, "cname", "math", "camera")
             )

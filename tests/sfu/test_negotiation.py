@@ -1,6 +1,6 @@
 import pytest
 
-from sfu.negotiation import Codec, Section, choose_audio, choose_video, uplink_codec
+from sfu.negotiation import Codec, Section, choose_audio, choose_video, supported_codec
 from sfu.sdp_offer import parse_offer
 from tests.sfu.offers import capture
 
@@ -58,6 +58,6 @@ def test_opus_is_the_audio_codec() -> None:
 
 def test_nack_is_what_was_agreed() -> None:
     codec = Codec("VP8", 96, 90000, feedback=("goog-remb", "nack", "nack pli"))
-    assert uplink_codec(codec).feedback == ("nack", "nack pli")
-    assert uplink_codec(codec).nack
+    assert supported_codec(codec).feedback == ("nack", "nack pli")
+    assert supported_codec(codec).nack
     assert not Codec("opus", 111, 48000).nack

@@ -76,11 +76,12 @@ def test_a_viewer_is_told_stream_and_ssrcs() -> None:
     assert "a=msid:math camera" in camera
     assert "a=ssrc-group:FID 1001 2001" in camera
     assert "a=ssrc:1001 cname:cname" in camera
-    assert "a=rtcp-fb:109 transport-cc" not in camera
+    assert "a=rtcp-fb:109 transport-cc" in camera
     assert "a=rtcp-fb:109 nack" in camera
     uris = [line.split(" ")[1] for line in camera if line.startswith("a=extmap")]
     assert "urn:ietf:params:rtp-hdrext:sdes:mid" in uris
-    assert not [uri for uri in uris if "transport-wide" in uri or "rtp-stream-id" in uri]
+    assert [uri for uri in uris if "transport-wide" in uri]
+    assert not [uri for uri in uris if "rtp-stream-id" in uri]
     assert not [uri for uri in uris if "abs-send-time" in uri or "toffset" in uri]
 
 

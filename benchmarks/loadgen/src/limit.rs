@@ -99,7 +99,7 @@ fn send_frame(
             ssrc: 1,
         };
         // Sealing fails on a wrong length only.
-        let _ = outbox.write(path, |arena, start| {
+        let _ = outbox.write(path, 0, |arena, start| {
             arena.extend_from_slice(&header.fixed());
             arena[start] |= if extension.is_empty() { 0 } else { 0x10 };
             arena.extend_from_slice(extension);

@@ -3,6 +3,9 @@
 //! One shard, one teacher, a class of viewers; a picture is eight packets of 1,200 bytes that
 //! arrive in one batch, as they do from a browser. "Sealed" ends in the arena, "sent" at the
 //! receiving sockets of this machine, by the same `Socket` that the engine uses.
+//!
+//! `cargo bench --bench forward -- --pictures 100` forwards just so many in [`forward_counted`] and
+//! prints how many packets that were: what `tests/instructions.py` counts under callgrind.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -21,10 +24,12 @@ use tongbu_media::shard::{Command, Shard, ShardConfig};
 use tongbu_media::track::{RtpSinkConfig, UptrackConfig};
 use tongbu_media::udp::Socket;
 
-const VIEWERS: usize = 300;
 const PICTURE: usize = 8;
 const PAYLOAD: usize = 1_160;
-const PICTURES: usize = 400;
+/// Packets sent on in one round.
+const PACKETS: usize = 480_000;
+const TRANSPORT_CC: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// Sends nothing.
 struct Nowhere;
@@ -113,42 +118,87 @@ impl<T: Transmit> Lesson<T> {
             self.shard
                 .handle_datagram(self.path, datagram, now, &mut self.outbox);
         }
+        self.shard.handle_timeout(now, &mut self.outbox);
         self.shard.forward(now, &mut self.outbox);
         self.outbox.flush();
     }
 }
 
 fn main() {
-    let nowhere: Vec<SocketAddr> = (0..VIEWERS)
-        .map(|i| SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + i as u16)))
-        .collect();
-    report("sealed", measure(Lesson::new(Nowhere, &nowhere)));
-    let receivers: Vec<UdpSocket> = (0..VIEWERS).map(|_| receiver()).collect();
+    let mut arguments = std::env::args().skip_while(|a| a != "--pictures").skip(1);
+    if let Some(pictures) = arguments.next().and_then(|n| n.parse().ok()) {
+        count(pictures);
+        return;
+    }
+    for viewers in [30, 300, 3_000] {
+        report(
+            "sealed",
+            viewers,
+            measure(Lesson::new(Nowhere, &nowhere(viewers)), viewers),
+        );
+    }
+    let receivers: Vec<UdpSocket> = (0..300).map(|_| receiver()).collect();
     let addresses: Vec<_> = receivers
         .iter()
         .map(|r| r.local_addr().expect("bound"))
         .collect();
     let socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 4 << 20).expect("loopback");
-    report("sent", measure(Lesson::new(socket, &addresses)));
+    report("sent", 300, measure(Lesson::new(socket, &addresses), 300));
+}
+
+fn nowhere(viewers: usize) -> Vec<SocketAddr> {
+    (0..viewers)
+        .map(|i| SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + i as u16)))
+        .collect()
+}
+
+/// Forward so many pictures to a small class, after as many to warm up.
+fn count(pictures: usize) {
+    const CLASS: usize = 25;
+    let mut lesson = Lesson::new(Nowhere, &nowhere(CLASS));
+    let mut warm_up: Vec<_> = (0..pictures).map(|_| lesson.picture()).collect();
+    let mut counted: Vec<_> = (0..pictures).map(|_| lesson.picture()).collect();
+    let now = forward_all(&mut lesson, &mut warm_up, 1_000_000);
+    forward_counted(&mut lesson, &mut counted, now);
+    println!("{}", pictures * PICTURE * CLASS);
+}
+
+/// By this name callgrind knows what to count.
+#[inline(never)]
+fn forward_counted(lesson: &mut Lesson<Nowhere>, pictures: &mut [Vec<Vec<u8>>], from: u64) {
+    forward_all(lesson, pictures, from);
+}
+
+/// Returns the time after the last picture.
+fn forward_all<T: Transmit>(
+    lesson: &mut Lesson<T>,
+    pictures: &mut [Vec<Vec<u8>>],
+    from: u64,
+) -> u64 {
+    let mut now = from;
+    for picture in pictures {
+        lesson.forward(picture, now);
+        now += 33_000;
+    }
+    now
 }
 
 /// Microseconds of CPU for one packet to one viewer: the best of five rounds.
-fn measure<T: Transmit>(mut lesson: Lesson<T>) -> f64 {
-    let mut best = f64::MAX;
-    for round in 0..5 {
-        let mut pictures: Vec<_> = (0..PICTURES).map(|_| lesson.picture()).collect();
+fn measure<T: Transmit>(mut lesson: Lesson<T>, viewers: usize) -> f64 {
+    let rounds = PACKETS / PICTURE / viewers;
+    let (mut best, mut now) = (f64::MAX, 1_000_000);
+    for _ in 0..5 {
+        let mut pictures: Vec<_> = (0..rounds).map(|_| lesson.picture()).collect();
         let start = Instant::now();
-        for (i, picture) in pictures.iter_mut().enumerate() {
-            lesson.forward(picture, (round * PICTURES + i) as u64 * 33_000);
-        }
-        let packets = (PICTURES * PICTURE * VIEWERS) as f64;
+        now = forward_all(&mut lesson, &mut pictures, now);
+        let packets = (rounds * PICTURE * viewers) as f64;
         best = best.min(start.elapsed().as_secs_f64() * 1e6 / packets);
     }
     best
 }
 
-fn report(what: &str, us: f64) {
-    println!("{what:>8}: {us:.3} us a packet and viewer ({VIEWERS} viewers, {PICTURE} in a batch)");
+fn report(what: &str, viewers: usize, us: f64) {
+    println!("{what:>8}: {us:.3} us a packet and viewer ({viewers} viewers, {PICTURE} in a batch)");
 }
 
 /// A viewer that never reads: its buffer fills, and the kernel drops at the cost of sending.
@@ -212,11 +262,11 @@ fn downtrack(id: DowntrackId) -> RtpSinkConfig {
         mid: "0".into(),
         codec: Codec::Vp8,
         payload_type: 96,
-        rtx: Some((97, id.0 ^ 0xffff)),
+        rtx: Some((97, !id.0)),
         clock_rate: 90_000,
         ssrc: id.0,
         cname: "lesson".into(),
-        extensions: ExtensionMap::default(),
+        extensions: ExtensionMap::from_pairs(&[(3, TRANSPORT_CC)]),
         start: (0, 0),
     }
 }

@@ -10,7 +10,7 @@ pub const MAX_DATAGRAM: usize = 2_048;
 
 /// Bytes gathered before the arena is sent: enough for the 64 trains of one system call, and
 /// little enough to be in the core's own cache still when the kernel reads it.
-const ARENA_BYTES: usize = 256 << 10;
+const ARENA_BYTES: usize = 128 << 10;
 
 /// Where a peer is, and which of our addresses it talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -23,6 +23,8 @@ const METER_WINDOW: Micros = SECOND / 2;
 const MAX_RELEASED: usize = 1_024;
 /// Packets of a picture that are held at most for its end to come.
 const MAX_HELD: usize = 64;
+/// A picture that comes within this time is sent at once by its publisher.
+const BURST: Micros = 300;
 /// Padding may make packets of one size where they differ by less than this part of it.
 const EVEN: usize = 64;
 
@@ -113,6 +115,10 @@ pub struct Route {
     /// Since when the oldest unreleased packet waits, and whether a picture's last is among them.
     held_since: Option<Micros>,
     whole: bool,
+    /// Timestamp and first arrival of the newest picture, and how long the one before it took.
+    picture: (u32, Micros),
+    spread: Micros,
+    latest: Micros,
     layers: Vec<Layer>,
     best: u8,
 }
@@ -132,6 +138,9 @@ impl Route {
             unreleased: 0,
             held_since: None,
             whole: false,
+            picture: (0, 0),
+            spread: Micros::MAX,
+            latest: 0,
             layers: Vec::new(),
             best: 0,
         }
@@ -150,6 +159,7 @@ impl Route {
         }
         self.held_since.get_or_insert(now);
         self.whole |= packet.marker;
+        self.measure_spread(packet.timestamp, now);
         self.queue.push_back(Released { packet, padding: 0 });
         displaced
     }
@@ -159,13 +169,15 @@ impl Route {
         self.held_since.is_some()
     }
 
-    /// When to release what waits: at once, or when a picture is whole, at the latest after
-    /// `hold`: trains are longer then. Sound never waits.
+    /// When to release what waits: when a picture is whole, at the latest after `hold`, for
+    /// trains are longer then. From a publisher who sends a picture at once it is whole in a
+    /// moment: that moment is waited for in any case. Sound never waits.
     pub fn due(&self, hold: Micros) -> Option<Micros> {
         let since = self.held_since?;
         let held = (self.first + self.queue.len() as u64 - self.unreleased) as usize;
         let at_once = !self.video || self.whole || held >= MAX_HELD;
-        Some(since + if at_once { 0 } else { hold })
+        let burst = if self.spread <= BURST { BURST } else { 0 };
+        Some(since + if at_once { 0 } else { hold.max(burst) })
     }
 
     /// Let out what waits; returns the numbers of these packets, for [`Self::released`].
@@ -256,6 +268,15 @@ impl Route {
     /// The journal is closed.
     pub fn forget_journal(&mut self, journal: JournalId) {
         self.journals.retain(|j| j.journal() != journal);
+    }
+
+    fn measure_spread(&mut self, timestamp: u32, now: Micros) {
+        let (picture, begun) = self.picture;
+        if picture != timestamp {
+            self.spread = self.latest.saturating_sub(begun);
+            self.picture = (timestamp, now);
+        }
+        self.latest = now;
     }
 
     fn layer(&mut self, layer: u8) -> &mut Layer {

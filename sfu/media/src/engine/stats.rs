@@ -78,18 +78,6 @@ impl Runner {
         let transmitter = self.outbox.transmitter();
         let (sent, segments) = (transmitter.socket.counters, transmitter.socket.segments());
         let latency = transmitter.latency.clone();
-        let uptracks = |peer: &Peer| {
-            let tracks = peer.uptracks.iter();
-            tracks
-                .map(|t| uptrack_stats(peer.id, t, now))
-                .collect::<Vec<_>>()
-        };
-        let downtracks = |peer: &Peer| {
-            let sinks = peer.sinks.iter();
-            sinks
-                .map(|s| downtrack_stats(peer.id, s))
-                .collect::<Vec<_>>()
-        };
         let peers = || self.shard.peers();
         ShardStats {
             peers: peers().count(),
@@ -98,7 +86,7 @@ impl Runner {
             sent,
             segments,
             latency,
-            uptracks: peers().flat_map(uptracks).collect(),
+            uptracks: peers().flat_map(|peer| uptracks(peer, now)).collect(),
             downtracks: peers().flat_map(downtracks).collect(),
             links: peers().map(link_stats).collect(),
         }
@@ -113,21 +101,22 @@ fn link_stats(peer: &Peer) -> LinkStats {
     }
 }
 
-fn uptrack_stats(peer: PeerId, track: &Uptrack, now: Micros) -> UptrackStats {
-    let idle = track.counters.last_packet.map(|at| now.saturating_sub(at));
-    UptrackStats {
+fn uptracks(peer: &Peer, now: Micros) -> impl Iterator<Item = UptrackStats> {
+    let stats = move |track: &Uptrack| UptrackStats {
         id: track.id,
-        peer,
+        peer: peer.id,
         counters: track.counters,
-        idle,
-    }
+        idle: track.counters.last_packet.map(|at| now.saturating_sub(at)),
+    };
+    peer.uptracks.iter().map(stats)
 }
 
-fn downtrack_stats(peer: PeerId, sink: &RtpSink) -> DowntrackStats {
-    DowntrackStats {
+fn downtracks(peer: &Peer) -> impl Iterator<Item = DowntrackStats> {
+    let stats = |sink: &RtpSink| DowntrackStats {
         id: sink.id,
-        peer,
+        peer: peer.id,
         source: sink.source,
         counters: sink.counters,
-    }
+    };
+    peer.sinks.iter().map(stats)
 }

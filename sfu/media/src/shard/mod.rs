@@ -282,21 +282,25 @@ impl Shard {
         if request.class != stun::Class::Request {
             return; // we ask nothing, so an answer is none; an indication keeps a NAT open
         }
-        let found = request.username_fragments().and_then(|(ours, _)| {
-            let slot = *self.by_ufrag.get(ours)?;
-            let peer = self.peers[slot].as_mut()?;
-            let pwd = peer.ice.password(ours, now)?.to_owned();
-            request.verify(pwd.as_bytes()).then_some((slot, pwd))
-        });
-        let Some((slot, pwd)) = found else {
-            self.counters.dropped.unauthentic += 1;
-            return;
-        };
-        self.latch(slot, path, request.use_candidate, now);
-        self.scratch.clear();
-        let id = &request.transaction_id;
-        stun::write_success(&mut self.scratch, id, path.remote, pwd.as_bytes());
-        outbox.push(path, &self.scratch);
+        let mut answer = std::mem::take(&mut self.scratch);
+        match self.claimed(&request, now) {
+            Some((slot, pwd)) if request.verify(pwd) => {
+                answer.clear();
+                stun::write_success(&mut answer, &request.transaction_id, path.remote, pwd);
+                self.latch(slot, path, request.use_candidate, now);
+                outbox.push(path, &answer);
+            }
+            _ => self.counters.dropped.unauthentic += 1,
+        }
+        self.scratch = answer; // its memory serves the next
+    }
+
+    /// The peer that a check is for by its word, and the password that would prove it.
+    fn claimed(&self, request: &stun::Message<'_>, now: Micros) -> Option<(usize, &[u8])> {
+        let (ours, _) = request.username_fragments()?;
+        let slot = *self.by_ufrag.get(ours)?;
+        let pwd = self.peers[slot].as_ref()?.ice.password(ours, now)?;
+        Some((slot, pwd.as_bytes()))
     }
 
     fn latch(&mut self, slot: usize, path: Path, nominated: bool, now: Micros) {

@@ -238,12 +238,12 @@ impl Network {
             local: IpAddr::from([10, 0, 0, 2]),
         };
         let (now, shard, outbox) = (self.now, &mut self.shards[0], &mut self.outboxes[0]);
+        outbox.transmitter().discard = true;
         for datagram in &mut datagrams {
             shard.handle_datagram(path, datagram, now, outbox);
         }
         shard.handle_timeout(now, outbox);
         shard.forward(now, outbox);
-        outbox.transmitter().discard = true;
         outbox.flush();
         outbox.transmitter().discard = false;
     }
