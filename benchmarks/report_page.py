@@ -45,9 +45,8 @@ def page(runs: Sequence[Run]) -> Page:
     """Everything, goals first."""
     answers = {run.name: run.answer for run in runs}
     commands = {run.name: run.command for run in runs}
-    plots = {
-        name: svg(chart) for name, chart in _charts(answers) if any(s.points for s in chart.series)
-    }
+    charts = {name: chart for name, chart in _charts(answers) if chart.has_points}
+    plots = {name: svg(chart) for name, chart in charts.items()}
     parts = [
         "# Results",
         f"Made by `make bench`. {_machine(answers)}",

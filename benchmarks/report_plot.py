@@ -43,6 +43,11 @@ class Chart:
     goals: dict[str, float] = field(default_factory=dict)
     log_y: bool = False
 
+    @property
+    def has_points(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(series.points for series in self.series)
+
 
 def svg(chart: Chart) -> str:
     """The chart as a document."""

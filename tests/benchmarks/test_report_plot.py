@@ -1,6 +1,7 @@
 """A chart: everything within its bounds, and nothing hidden behind anything."""
 
 import re
+from itertools import pairwise
 
 from benchmarks.report_plot import HEIGHT, WIDTH, Chart, Series, svg
 
@@ -19,7 +20,7 @@ def texts(drawing: str) -> dict[str, tuple[float, float]]:
 def test_names_of_lines_that_end_together_stand_apart() -> None:
     places = texts(svg(Chart("t", "x", "y", CLOSE)))
     ends = sorted(places[name][1] for name in ("one", "two", "three &amp; more"))
-    assert all(below - above >= 15.9 for above, below in zip(ends, ends[1:], strict=False))
+    assert all(below - above >= 15.9 for above, below in pairwise(ends))
 
 
 def test_everything_is_on_the_paper() -> None:
