@@ -66,6 +66,14 @@ class LessonConfig(_Strict):
     max_schools: Annotated[int, Field(ge=1)] = 500
 
 
+class JoinConfig(_Strict):
+    """The queue of joins (see `admission.py`)."""
+
+    at_once: Annotated[int, Field(ge=1)] = 100
+    waiting: Annotated[int, Field(ge=1)] = 2_000
+    waiting_per_lesson: Annotated[int, Field(ge=1)] = 1_000
+
+
 class RecorderConfig(_Strict):
     """Recording."""
 
@@ -91,6 +99,7 @@ class NodeConfig(BaseSettings):
     keys: dict[str, Secret] = {}
     rtc: RtcConfig = RtcConfig()
     lesson: LessonConfig = LessonConfig()
+    join: JoinConfig = JoinConfig()
     recorder: RecorderConfig = RecorderConfig()
     log: LogConfig = LogConfig()
 

@@ -18,9 +18,11 @@ from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine
 from sfu.errors import EngineError
+from signaling.admission import Limits
 from signaling.api import Api
 from signaling.classroom import ClassroomConfig
 from signaling.config import NodeConfig
+from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
@@ -71,14 +73,18 @@ class Node:
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
+        door = Door(
+            Limits(config.join.at_once, config.join.waiting, config.join.waiting_per_lesson)
+        )
         api = Api(
             registry,
             engine,
+            door,
             config.keys,
             dev=self._dev,
             recorder_state=lambda: self._recorder_state,
         )
-        app = make_app(registry, config, api, _archive(data_dir, api))
+        app = make_app(registry, config, api, door, _archive(data_dir, api))
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
@@ -109,7 +115,11 @@ class Node:
     async def _listen(self, app: web.Application) -> None:
         config = self._config
         runner = web.AppRunner(
-            app, access_log_class=AccessLog, shutdown_timeout=_HTTP_PATIENCE, handle_signals=False
+            app,
+            access_log_class=AccessLog,
+            shutdown_timeout=_HTTP_PATIENCE,
+            handle_signals=False,
+            handler_cancellation=True,  # who hangs up leaves the queue of joins
         )
         await runner.setup()
         self._undo.push_async_callback(runner.cleanup)
@@ -138,13 +148,13 @@ class Node:
 
 
 def make_app(
-    registry: Registry, config: NodeConfig, api: Api, archive: Sequence[web.RouteDef]
+    registry: Registry, config: NodeConfig, api: Api, door: Door, archive: Sequence[web.RouteDef]
 ) -> web.Application:
     """All of the node's HTTP."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app.on_response_prepare.append(allow_cross_origin)
-    app.add_routes(Whip(registry, config.keys).routes())
-    app.add_routes(Whep(registry, config.keys).routes())
+    app.add_routes(Whip(registry, config.keys, door).routes())
+    app.add_routes(Whep(registry, config.keys, door).routes())
     app.add_routes(api.routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())

@@ -23,7 +23,7 @@ from signaling import classroom
 from signaling.config import NodeConfig, load
 from signaling.errors import ConfigError
 from signaling.node import Node, own_addresses, prepare_data_dir
-from tests.signaling.conftest import token
+from tests.signaling.conftest import offer, token
 
 
 def configured(tmp_path: Path, **changes: object) -> NodeConfig:
@@ -177,6 +177,33 @@ async def test_a_teacher_who_vanishes_is_noticed_and_may_return(
     again = await teach(node, http)
     assert (await until_flowing(node, http))["id"] == lesson["id"]
     await again.pc.close()
+
+
+async def test_who_hangs_up_leaves_the_queue_of_joins(tmp_path: Path, http: ClientSession) -> None:
+    config = configured(tmp_path)
+    join = config.join.model_copy(update={"at_once": 1})
+    node = await Node.start(config.model_copy(update={"join": join}), dev=True)
+    teacher = await teach(node, http)
+    headers = {"Authorization": f"Bearer {token('school')}", "Content-Type": "application/sdp"}
+    text = offer("chromium_watch")
+
+    async def joins() -> dict[str, int]:
+        async with http.get(f"{node.url}/api/stats") as response:
+            counts: dict[str, int] = (await response.json())["joins"]
+            return counts
+
+    async with http.post(f"{node.url}/math/whep", data=text, headers=headers) as response:
+        assert response.status == 201  # and nothing follows: it holds the only place
+    second = asyncio.create_task(http.post(f"{node.url}/math/whep", data=text, headers=headers))
+    async with asyncio.timeout(1.5):
+        while (await joins())["waiting"] != 1:
+            pass
+        second.cancel()
+        while (await joins())["abandoned"] != 1:
+            pass
+    assert (await joins())["waiting"] == 0
+    await teacher.pc.close()
+    await node.stop()
 
 
 async def until_recording(node: Node, http: ClientSession) -> None:
