@@ -18,10 +18,11 @@ from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine
 from sfu.errors import EngineError
+from sfu.stats import Counters
 from signaling.admission import Limits
 from signaling.api import Api
 from signaling.classroom import ClassroomConfig
-from signaling.config import NodeConfig
+from signaling.config import MAX_SHARDS, NodeConfig
 from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
@@ -93,14 +94,15 @@ class Node:
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
+        shards = own_cores() if rtc.shards == "auto" else rtc.shards
+        config = EngineConfig(port=rtc.udp_port, shards=shards, consent_timeout=rtc.consent_timeout)
         try:
-            return start_engine(
-                EngineConfig(
-                    port=rtc.udp_port, shards=rtc.shards, consent_timeout=rtc.consent_timeout
-                )
-            )
+            engine = start_engine(config)
         except EngineError as error:
             raise ConfigError(str(error)) from error
+        if warning := buffer_warning(config.buffer_bytes, engine.stats().shards):
+            logger.warning(warning)
+        return engine
 
     def _classrooms(self, engine: Engine, data_dir: Path) -> ClassroomConfig:
         config = self._config
@@ -181,6 +183,28 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def own_cores() -> int:
+    """How many cores this process may use (a container may have been given fewer than all)."""
+    return min(len(os.sched_getaffinity(0)), MAX_SHARDS)
+
+
+def buffer_warning(asked: int, shards: Sequence[Counters]) -> str | None:
+    """One sentence when the kernel grants smaller socket buffers than `asked` bytes, else None."""
+    granted = {
+        key: min((int(shard.get(f"{name}_buffer_bytes", asked)) for shard in shards), default=asked)
+        for name, key in (("receive", "net.core.rmem_max"), ("send", "net.core.wmem_max"))
+    }
+    short = {key: size for key, size in granted.items() if size < asked}
+    if not short:
+        return None
+    return (
+        f"The kernel grants UDP sockets a buffer of {min(short.values()) // 1024} KiB where "
+        f"{asked // 1024} KiB were asked for, so that bursts, such as a keyframe for every "
+        "school, may be lost; allow more by: sysctl -w "
+        + " ".join(f"{key}={asked}" for key in short)
+    )
 
 
 def own_addresses(*, loopback: bool) -> tuple[str, ...]:

@@ -196,10 +196,15 @@ def limits() -> Limits:
 
 
 @pytest.fixture
+def shards() -> int:
+    return 1
+
+
+@pytest.fixture
 async def house(
-    tmp_path: Path, config: NodeConfig, dev: bool, rules: Rules, limits: Limits
+    tmp_path: Path, config: NodeConfig, dev: bool, rules: Rules, limits: Limits, shards: int
 ) -> AsyncIterator[House]:
-    native = FakeEngine()
+    native = FakeEngine(shards)
     engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
     media = MediaPlane(engine, Identity.generate(), ("192.0.2.7", "127.0.0.1"))
     lessons = tmp_path / "lessons"
