@@ -42,6 +42,9 @@ bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into 
 bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (five minutes)
 	$(BIN)/python -m benchmarks.report --quick
 
+bench-peers: ## Install the other servers that `python -m benchmarks peers` compares with
+	benchmarks/servers/install.sh
+
 lint: $(VENV)/.dev $(WEB)/node_modules/.installed ## All linters, formatters and type checkers, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

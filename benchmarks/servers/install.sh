@@ -55,7 +55,7 @@ mediamtx() {
 failed=0
 for name in ${*:-mediasoup janus livekit mediamtx}; do
 	case $name in
-	mediasoup | janus | livekit | mediamtx) (set -e; "$name") || {
+	mediasoup | janus | livekit | mediamtx) ("$name") || {
 		say "$name is not installed"
 		failed=$((failed + 1))
 	} ;;
