@@ -6,6 +6,7 @@ import contextlib
 import logging
 import resource
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from benchmarks.generator import Clients, Endpoint
 from benchmarks.machine import (
     GENERATOR_CORE,
     SERVER_CORE,
+    core_seconds,
     cpu_us,
     on_all_cores,
     on_core,
     receive_buffer_errors,
-    stolen_seconds,
 )
 from benchmarks.span import Moment as Moment
 from benchmarks.span import Span as Span
@@ -101,7 +102,8 @@ class Lesson:
             self.clients.native.snapshot(),
             frozenset(self.teachers.values()),
             receive_buffer_errors(),
-            stolen_seconds(SERVER_CORE, GENERATOR_CORE),
+            *core_seconds(SERVER_CORE, GENERATOR_CORE),
+            time.process_time(),
             now,
         )
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SERVER_CORE = 0
@@ -53,17 +53,17 @@ def cpu_us(pid: int) -> tuple[float, float]:
     return total * part, total * (1 - part)
 
 
-def stolen_seconds(*cores: int) -> float:
-    """Time these cores were ready to work and the hypervisor gave them none, so far."""
-    lines = Path("/proc/stat").read_text().splitlines()
-    rows = {line.split()[0]: line.split() for line in lines if line.startswith("cpu")}
-    return sum(int(rows[f"cpu{core}"][8]) for core in cores if f"cpu{core}" in rows) / _TICKS
+def core_seconds(*cores: int) -> tuple[float, float]:
+    """What these cores have worked so far, and what the hypervisor kept from them meanwhile."""
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    rows = [[int(ticks) for ticks in rest] for name, *rest in lines if name in _names(cores)]
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    worked = sum(sum(row[:3]) + sum(row[5:7]) for row in rows)
+    return worked / _TICKS, sum(row[7] for row in rows) / _TICKS
 
 
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _names(cores: Iterable[int]) -> set[str]:
+    return {f"cpu{core}" for core in cores}
 
 
 def receive_buffer_errors() -> int:

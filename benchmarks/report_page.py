@@ -18,8 +18,9 @@ recorder, which is off. Schools take SRTP with AEAD_AES_128_GCM; they send recei
 second and transport-wide feedback every 100 ms where it was negotiated, and ask for one video
 packet in 1,000 again. One school in 32 opens what it gets, the others count it. A teacher sends
 H264 at 30 frames a second and Opus: a frame at once, or, where paced is said, spread over 10 ms.
-`generator_cpu` near 1 would mean that the generator was the limit; `stolen_cpu` is the part of both
-cores that the hypervisor kept."""
+`generator_cpu` near 1 would mean that the generator was the limit; `others_cpu` and `stolen_cpu`
+are what other processes and the hypervisor took of the two cores: with more than a little, distrust
+the row."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _plain(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _capacity(answer: Mapping[str, Any]) -> Iterator[str]:
-    columns = ("viewers", "cpu_us_per_packet", "loss", "server_cpu", "generator_cpu", "stolen_cpu")
+    columns = ("viewers", "cpu_us_per_packet", "loss", "server_cpu", "generator_cpu", "others_cpu")
     for shards, part in _ramps(answer):
         yield (
             f"{shards}: **{_figure(part['viewers'])} schools** at "
@@ -143,7 +144,7 @@ def _ramps(answer: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _latency(answer: Mapping[str, Any]) -> Iterator[str]:
-    columns = ("p50_us", "p99_us", "p999_us", "loss", "server_cpu", "generator_cpu", "samples")
+    columns = ("p50_us", "p99_us", "p999_us", "loss", "server_cpu", "generator_cpu", "others_cpu")
     rows: list[tuple[str, int, Mapping[str, Any]]] = []
     for row in answer.get("sweep", [answer]):
         schools = row["lessons"] * answer["viewers_per_lesson"]

@@ -23,8 +23,12 @@ class Moment:
     teachers: frozenset[int]
     """Which of the clients are no viewers."""
     drops: int
+    worked: float
+    """Seconds that the cores of server and generator have worked, for whomever."""
     stolen: float
-    """Seconds that the hypervisor has kept from the cores of server and generator."""
+    """Seconds that the hypervisor has kept from them."""
+    own: float
+    """Seconds that this process has worked."""
     time: float
 
 
@@ -90,6 +94,13 @@ class Span:
         return used / self.seconds / 1e6
 
     @property
+    def others_cpu(self) -> float:
+        """Cores kept busy by neither node nor generator: a quiet machine has next to none."""
+        worked = self.after.worked - self.before.worked
+        own = self.after.own - self.before.own
+        return max(0.0, (worked - own) / self.seconds - self.server_cpu)
+
+    @property
     def latencies_us(self) -> list[float]:
         """One way through the node for each packet of the sample, sorted."""
         return sorted(ns / 1e3 for ns in self.after.clients["latencies_ns"])
@@ -129,6 +140,7 @@ class Span:
             "generator_late_us_max": self.after.clients["late_us_max"],
             "receive_buffer_errors": self.after.drops - self.before.drops,
             "stolen_cpu": round((self.after.stolen - self.before.stolen) / self.seconds, 3),
+            "others_cpu": round(self.others_cpu, 3),
             "asked_again": self._sum(ASKED),
             "resent": self._sum(RESENT),
         }

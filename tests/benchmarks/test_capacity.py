@@ -17,7 +17,7 @@ def measured(viewers: int, cpu: float, *, loss: float = 0.0, generator: float = 
         clients: Any = {"received": [row] * (viewers + 1), "published": packets, "late_us_max": 0}
         clients["cpu_us"] = generator * time * 1e6
         us = cpu * time * 1e6 / 2
-        return Moment(us, us, [], clients, frozenset({0}), 0, 0.0, time)
+        return Moment(us, us, [], clients, frozenset({0}), 0, time, 0.0, time / 2, time)
 
     return Span(moment(0, 0), moment(1, PPS))
 

@@ -10,8 +10,8 @@ from benchmarks.span import Moment, Span, percentile, percentile_of
 def moment(time: float, rows: list[list[int]], **other: Any) -> Moment:
     clients: Any = {"received": rows, "published": other.get("published", 0), "cpu_us": time * 5e5}
     clients |= {"latencies_ns": [3_000, 1_000], "late_us_max": 0}
-    us = other.get("us", 0.0)
-    return Moment(us, us, other.get("shards", []), clients, frozenset({0}), 0, 0.0, time)
+    us, shards = other.get("us", 0.0), other.get("shards", [])
+    return Moment(us, us, shards, clients, frozenset({0}), 0, time, 0.0, time / 2, time)
 
 
 def row(packets: int, lost: int = 0, size: int = 1_000) -> list[int]:
@@ -35,6 +35,7 @@ def test_teachers_and_who_joined_meanwhile_do_not_count() -> None:
     assert SPAN.behind == pytest.approx(0.05)
     assert SPAN.cpu_us == pytest.approx(2)
     assert SPAN.generator_cpu == pytest.approx(0.5)
+    assert SPAN.others_cpu == pytest.approx(0.5 - 190e-6)
     assert SPAN.bytes_per_packet == 1_000
     assert SPAN.extension_bytes == 8
     assert SPAN.latencies_us == [1, 3]
