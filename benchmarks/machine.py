@@ -66,6 +66,12 @@ def _names(cores: Iterable[int]) -> set[str]:
     return {f"cpu{core}" for core in cores}
 
 
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def receive_buffer_errors() -> int:
     """Datagrams this machine dropped because a socket's buffer was full, since it started."""
     names, values = (
