@@ -27,6 +27,7 @@ RUNS = {
     "joins": "joins",
     "memory": "memory",
     "flood": "flood",
+    "peers": "peers",
 }
 _TIMEOUT = 1_200
 """Seconds that one benchmark may take."""

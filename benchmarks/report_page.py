@@ -161,13 +161,31 @@ def _latency(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _peers(answer: Mapping[str, Any]) -> Iterator[str]:
-    costs, ahead = answer.get("us_per_packet", {}), answer.get("ahead", {})
-    rows = ((name, cost, ahead.get(name, "")) for name, cost in costs.items())
-    yield _table(("server", "us a packet", "we are ahead by"), rows)
-    missing = answer.get("missing") or {}
-    yield from (f"{name} did not run: {reason}" for name, reason in missing.items())
-    shown = ("us_per_packet", "ahead", "missing", "rounds", "conditions", "benchmark")
-    yield _table(("condition", "value"), _flat({k: v for k, v in answer.items() if k not in shown}))
+    ahead, versions = answer["ahead"], answer["versions"]
+    columns = ("viewers", "us_per_packet", "loss", "server_cpu", "generator_cpu", "others_cpu")
+    rows = (
+        (
+            *(row["name"], versions.get(row["name"], "")),
+            *(row.get(key, "") for key in columns),
+            ", ".join(map(str, row.get("saturated_at", []))),
+            ahead.get(row["name"], ""),
+        )
+        for row in answer["rows"]
+    )
+    yield (
+        f"Medians of {answer['rounds']} rounds, in each of which every server had its turn. Who "
+        "was full with all schools is compared with us at the number that it could carry."
+    )
+    yield _table(("server", "version", *columns, "full at", "we are ahead by"), rows)
+    yield from (f"{name} is not among them: {why}" for name, why in answer["unavailable"].items())
+    yield "Their settings, where these are not the defaults:"
+    yield _table(
+        ("server", "settings"),
+        (
+            (name, ", ".join(f"{key}: {value}" for key, value in settings.items()))
+            for name, settings in answer["settings"].items()
+        ),
+    )
 
 
 def _charts(answers: Answers) -> Iterator[tuple[str, Chart]]:

@@ -43,17 +43,21 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "peers": {
         "us_per_packet": {"tongbu": 2.5, "mediasoup": 15.0},
         "ahead": {"mediasoup": 6.0},
-        "missing": {"livekit": "it is not installed"},
+        "rounds": 6,
+        "rows": [
+            {"name": "tongbu", "viewers": 150, "us_per_packet": 2.5, "loss": 0},
+            {"name": "mediasoup", "viewers": 100, "us_per_packet": 15.0, "saturated_at": [150]},
+        ],
+        "versions": {"mediasoup": "3.27"},
+        "settings": {"tongbu": {"rtc.shards": 1}, "mediasoup": {}},
+        "unavailable": {"livekit": "it is not installed"},
     },
 }
-PEERS_COMMAND = "python -m benchmarks peers --json"
 
 
 def runs() -> list[Run]:
-    command = {"peers": PEERS_COMMAND} | {
-        name: f"python -m benchmarks {arguments} --json" for name, arguments in RUNS.items()
-    }
-    return [Run(name, command[name], "2026-01-02", answer) for name, answer in ANSWERS.items()]
+    commands = {name: f"python -m benchmarks {what} --json" for name, what in RUNS.items()}
+    return [Run(name, commands[name], "2026-01-02", answer) for name, answer in ANSWERS.items()]
 
 
 def goal_line(text: str, goal: Goal) -> str:
@@ -96,8 +100,10 @@ def test_the_page_tells_machine_day_peers_and_reasons() -> None:
     for told in (
         "2 cores of A Processor, Linux 6.1.",
         "`python -m benchmarks flood --json`, 2026-01-02",
-        "| mediasoup | 15 | 6 |",
-        "livekit did not run: it is not installed",
+        "| mediasoup | 3.27 | 100 | 15 |",
+        "| 150 | 6 |",
+        "livekit is not among them: it is not installed",
+        "| tongbu | rtc.shards: 1 |",
         "2 shards: **2,400 schools** at 300 kbit/s; it ended by: loss.",
         "GSO cannot help here.",
     ):
