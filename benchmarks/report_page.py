@@ -12,8 +12,9 @@ PLOTS = "plots"
 
 _HOW = """\
 All on one machine: the node on core 0, the load generator on core 1, the loopback device between
-them (which charges the receiving end's softirq to the sender), UDP_GRO off in the generator. CPU
-time is user and system time of the whole server process. The node is as it is shipped, but for the
+them (which charges the receiving end's softirq to the sender), UDP_GRO off in the generator, which
+reads its sockets each half millisecond instead of being woken by every packet. CPU time is user and
+system time of the whole server process. The node is as it is shipped, but for the
 recorder, which is off. Schools take SRTP with AEAD_AES_128_GCM; they send receiver reports each
 second and transport-wide feedback every 100 ms where it was negotiated, and ask for one video
 packet in 1,000 again. One school in 32 opens what it gets, the others count it. A teacher sends
