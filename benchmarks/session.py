@@ -109,7 +109,7 @@ def remote(description: str) -> Remote:
     """
     media = sdp.SessionDescription.parse(description).media
     ice = next((m.ice for m in media if m.ice and m.ice.usernameFragment), None)
-    dtls = next((m.dtls for m in media if m.dtls), None)
+    dtls = next((m.dtls for m in media if m.dtls and m.dtls.fingerprints), None)
     candidates = [c for m in media for c in m.ice_candidates if c.protocol.lower() == "udp"]
     if not candidates or dtls is None or ice is None:
         raise DescriptionError("it has no UDP candidate, no fingerprint or no ICE credentials")

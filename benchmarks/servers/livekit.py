@@ -23,7 +23,7 @@ from benchmarks.session import Local, Remote, Role
 
 _PROGRAM = PEERS / "livekit" / "livekit-server"
 _ROOM = "bench"
-_KEY, _SECRET = "benchmark", "only-for-a-server-on-this-machine"
+KEY, SECRET = "benchmark", "only-for-a-server-on-this-machine"
 _PROTOCOL = 15
 _PING = 10.0
 _BATCH_IO: dict[str, object] = {"batch_size": 128, "max_flush_interval": "2ms"}
@@ -73,7 +73,7 @@ def configuration(port: int, udp_port: int) -> str:
         {
             "port": port,
             "bind_addresses": ["127.0.0.1"],
-            "keys": {_KEY: _SECRET},
+            "keys": {KEY: SECRET},
             "logging": {"level": "error", "pion_level": "error"},
             "rtc": {
                 "udp_port": udp_port,
@@ -101,7 +101,7 @@ class _Rooms:
     async def join(self, http: aiohttp.ClientSession, me: Local, role: Role) -> Remote:
         self._joined += 1
         query = {
-            "access_token": _token(f"{role}-{self._joined}"),
+            "access_token": token(f"{role}-{self._joined}"),
             "auto_subscribe": str(int(role == "school")),
             "protocol": str(_PROTOCOL),
         }
@@ -187,11 +187,11 @@ class _Teaching(_Talk):
 
     async def handle(self, said: rtc.SignalResponse) -> None:
         if said.HasField("join"):
-            for request in _tracks():
+            for request in tracks():
                 await self.send(rtc.SignalRequest(add_track=request))
         elif said.HasField("track_published"):
             self._announced += 1
-            if self._announced == len(_tracks()):
+            if self._announced == len(tracks()):
                 offer = rtc.SessionDescription(type="offer", sdp=session.offer(self.me, "teacher"))
                 await self.send(rtc.SignalRequest(offer=offer))
         elif said.HasField("answer"):
@@ -207,7 +207,8 @@ class _Watching(_Talk):
             await self.send(rtc.SignalRequest(answer=answer))
 
 
-def _tracks() -> list[rtc.AddTrackRequest]:
+def tracks() -> list[rtc.AddTrackRequest]:
+    """What a teacher announces before he offers; the identifiers are those of his offer."""
     audio, video = session.AUDIO_MSID.split()[1], session.VIDEO_MSID.split()[1]
     layer = models.VideoLayer(quality=models.HIGH, width=1280, height=720, bitrate=2_000_000)
     return [
@@ -225,8 +226,9 @@ def _tracks() -> list[rtc.AddTrackRequest]:
     ]
 
 
-def _token(identity: str) -> str:
+def token(identity: str) -> str:
+    """The grant of an hour in the one room."""
     now = int(time.time())
     grants = {"room": _ROOM, "roomJoin": True}
-    claims = {"iss": _KEY, "sub": identity, "nbf": now - 10, "exp": now + 3600, "video": grants}
-    return jwt.encode(claims, _SECRET, algorithm="HS256")
+    claims = {"iss": KEY, "sub": identity, "nbf": now - 10, "exp": now + 3600, "video": grants}
+    return jwt.encode(claims, SECRET, algorithm="HS256")

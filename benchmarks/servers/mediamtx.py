@@ -1,14 +1,18 @@
 """MediaMTX: WHIP and WHEP as ours."""
 
+import asyncio
 import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import ClassVar
 
-from benchmarks.generator import Endpoint
+import aiohttp
+
+from benchmarks.generator import Endpoint, NotLiveError
 from benchmarks.servers.base import PEERS, Running, Server, not_installed
 from benchmarks.servers.program import free_port, output, program
+from benchmarks.session import Local, Remote, Role
 
 _PROGRAM = PEERS / "mediamtx" / "mediamtx"
 _PATH = "bench"
@@ -39,11 +43,18 @@ class MediaMTX(Server):
         settings = environment(port, free_port(socket.SOCK_DGRAM))
         async with program([_PROGRAM], cwd=_PROGRAM.parent, env={**os.environ, **settings}) as mtx:
             await mtx.listens(port)
-            teacher, school = (
-                Endpoint(f"http://127.0.0.1:{port}/{_PATH}/{protocol}", "")
-                for protocol in ("whip", "whep")
-            )
-            yield Running(mtx.pid, teacher, school)
+            url = f"http://127.0.0.1:{port}/{_PATH}"
+            yield Running(mtx.pid, Endpoint(f"{url}/whip", ""), _Patient(f"{url}/whep", ""))
+
+
+class _Patient(Endpoint):
+    """It takes nobody before it has heard of both of the teacher's streams."""
+
+    async def join(self, http: aiohttp.ClientSession, me: Local, role: Role) -> Remote:
+        while True:
+            with contextlib.suppress(NotLiveError):
+                return await super().join(http, me, role)
+            await asyncio.sleep(0.1)
 
 
 def environment(port: int, udp_port: int) -> dict[str, str]:
