@@ -95,13 +95,14 @@ class Lesson:
     def _moment(self, shards: list[dict[str, object]]) -> Moment:
         user, system = cpu_us(self.node.process.pid)
         now = asyncio.get_running_loop().time()
+        snapshot = self.clients.native.snapshot()
         return Moment(
             user,
             system,
             shards,
-            self.clients.native.snapshot(),
+            snapshot,
             frozenset(self.teachers.values()),
-            receive_buffer_errors(),
+            receive_buffer_errors(set(snapshot["ports"])),
             *core_seconds(SERVER_CORE, GENERATOR_CORE),
             time.process_time(),
             now,

@@ -23,6 +23,7 @@ class Moment:
     teachers: frozenset[int]
     """Which of the clients are no viewers."""
     drops: int
+    """Datagrams that came to full sockets."""
     worked: float
     """Seconds that the cores of server and generator have worked, for whomever."""
     stolen: float
