@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--render", action="store_true", help="run nothing")
     parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), metavar="NAME")
     options = parser.parse_args()
-    if not (options.quick or options.date):
+    if not (options.quick or options.render or options.date):
         parser.error("--date is needed: the page names it")
     names = [] if options.render else options.only
     runs = list(_run_all(names, options.date or "", quick=options.quick))

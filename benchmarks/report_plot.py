@@ -1,7 +1,7 @@
 """A line chart as SVG, written by hand: small enough for git, and readable there. Pure.
 
 It has a light ground of its own, since pages that show it may be dark. A series is told by its
-colour, by its marker and by its name beside its last point.
+colour, by its marker and by its name at the height of its last point.
 """
 
 import math
@@ -120,17 +120,19 @@ def _lines(chart: Chart, scale: _Scale) -> Iterator[str]:
             told = f"{escape(series.name)}: {_figure(raw_y)} at {_figure(raw_x)}"
             marker = f"<title>{told}</title>{_marker(number, x, y)}"
             yield f'<g fill="{colour}" stroke="#fff">{marker}</g>'
-        last = pixels[-1][0]
-        yield f'<g fill="{colour}">{_marker(number, last + 14, name_y)}</g>'
-        yield _text(last + 23, name_y + 4, series.name)
+        margin = WIDTH - _RIGHT + 16  # where no line runs through a name
+        yield f'<g fill="{colour}">{_marker(number, margin, name_y)}</g>'
+        yield _text(margin + 9, name_y + 4, series.name)
 
 
 def _marker(number: int, x: float, y: float) -> str:
-    if number % 3 == 0:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
-    if number % 3 == 1:
-        return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-    return f'<path d="M{x:.1f} {y - 5.5:.1f}l5.5 9.5h-11z"/>'
+    shapes = (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>',
+        f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>',
+        f'<path d="M{x:.1f} {y - 5.5:.1f}l5.5 9.5h-11z"/>',
+        f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"/>',
+    )
+    return shapes[number % len(shapes)]
 
 
 def _apart(wanted: Sequence[float]) -> list[float]:
