@@ -1,7 +1,7 @@
 """What is counted of a node under load between two moments."""
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -127,12 +127,14 @@ class Span:
         return any(counter in shard for shard in self.after.shards)
 
     def histogram(self, name: str) -> dict[float, float]:
-        """A histogram of the shards: of each bucket its upper bound, and what came into it."""
-        total: dict[float, float] = {}
-        for sign, shards in ((1, self.after.shards), (-1, self.before.shards)):
-            for bound, count in (bucket for shard in shards for bucket in _buckets(shard, name)):
-                total[bound] = total.get(bound, 0) + sign * count
-        return {bound: total[bound] for bound in sorted(total) if total[bound] > 0}
+        """A histogram of the shards: by the upper bound of each bucket, what came into it.
+
+        Its counters are called `<name>_<bound>`.
+        """
+        counters = {key for shard in self.after.shards for key in shard}
+        bounds = (key.removeprefix(f"{name}_") for key in counters if key.startswith(f"{name}_"))
+        counts = {float(bound): self.counted(f"{name}_{bound}") for bound in bounds}
+        return {bound: counts[bound] for bound in sorted(counts) if counts[bound] > 0}
 
     def generator(self) -> dict[str, object]:
         """Whether generator and machine kept up: a reader must know."""
@@ -169,10 +171,3 @@ def percentile_of(histogram: Mapping[float, float], part: float) -> float:
         if rest <= 0:
             return bound
     return 0.0
-
-
-def _buckets(shard: Mapping[str, Any], name: str) -> Iterable[tuple[float, float]]:
-    """As pairs of bound and count, or by bound."""
-    found = shard.get(name, [])
-    pairs = found.items() if isinstance(found, dict) else found
-    return [(float(bound), float(count)) for bound, count in pairs]

@@ -18,11 +18,11 @@ def row(packets: int, lost: int = 0, size: int = 1_000) -> list[int]:
     return [packets, packets * size, lost, 0, 0, 0, 0, 0, 8]
 
 
-BEFORE = moment(10, [row(5), row(0), row(0)], shards=[{"allocations": 3, "us": [[10, 1]]}])
+BEFORE = moment(10, [row(5), row(0), row(0)], shards=[{"allocations": 3, "us_10": 1}])
 AFTER = moment(
     12,
     [row(9), row(90, 10), row(100), row(70)],
-    shards=[{"allocations": 5, "us": [[10, 1], [20, 3]]}, {"us": {"20": 1}}],
+    shards=[{"allocations": 5, "us_10": 1, "us_20": 3}, {"us_20": 1}],
     published=100,
     us=190.0,
 )
