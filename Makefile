@@ -10,9 +10,10 @@ LOADER := $(shell find $(LOAD)/src -name '*.rs') $(LOAD)/Cargo.toml $(LOAD)/Carg
 PAGES  := $(shell find $(WEB)/src $(WEB)/*.html -type f) $(WEB)/package-lock.json $(WEB)/vite.config.ts
 PYTHON ?= python3
 CARGO  := cargo --quiet
+DATE   ?= $(shell date -I)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python test-web test-e2e instructions bench lint format selftest fuzz clean
+.PHONY: help run test test-rust test-python test-web test-e2e instructions bench bench-quick lint format selftest fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,9 +40,14 @@ test-e2e: $(VENV)/.dev $(WEB)/dist/.built ## Real browsers and other people's cl
 	tests/tools.sh
 	$(BIN)/pytest tests/e2e tests/interop
 
-bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks, a quick look at each (four minutes)
-	@for name in fanout latency joins memory flood capacity; do \
-		echo "== $$name"; $(BIN)/python -m benchmarks $$name --quick || exit 1; done
+bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into benchmarks/RESULTS.md (half an hour)
+	$(BIN)/python -m benchmarks.report --date $(DATE)
+
+bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (five minutes)
+	$(BIN)/python -m benchmarks.report --quick
+
+bench-peers: ## Install the other servers that `python -m benchmarks peers` compares with
+	benchmarks/servers/install.sh
 
 lint: $(VENV)/.dev $(WEB)/node_modules/.installed ## All linters, formatters and type checkers, changing nothing
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import sys
 
 from benchmarks import progress, table
 
-NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity")
+NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity", "peers")
 
 
 def main() -> int:

@@ -82,7 +82,9 @@ def _next(steps: list[_Step], most: int, shards: int) -> int | None:
     if viewers >= most:
         return None
     expected = min(most, round(viewers * shards / max(span.server_cpu, 1e-3)))
-    return next((step for step in _plan(expected, most) if step > viewers * 1.04), most)
+    # Expectations rise on the way: many steps where nothing happens would take their time.
+    least = viewers * (1.25 if span.server_cpu < 0.7 * shards else 1.04)
+    return min(next((step for step in _plan(expected, most) if step > least), most), most)
 
 
 def _plan(expected: int, most: int) -> Iterator[int]:

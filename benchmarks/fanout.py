@@ -40,12 +40,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     trace_options(parser, viewers=300, seconds=15.0)
     parser.add_argument("--spread-us", type=int, default=0, help="pace a frame over this time")
+    parser.add_argument("--limit-seconds", type=int, default=LIMIT_SECONDS)
     parser.add_argument("--audio-only", action="store_true", help="no video: GSO cannot help")
 
 
 def quick(options: argparse.Namespace) -> None:
     """Less of it, for a look."""
     options.viewers, options.seconds = min(options.viewers, 100), min(options.seconds, 5.0)
+    options.limit_seconds = min(options.limit_seconds, 5)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -62,11 +64,12 @@ async def _run(options: argparse.Namespace, trace: Trace) -> tuple[Span, Limit]:
         await asyncio.sleep(SETTLE)
         span = await taught.span(options.seconds)
         ports = span.after.clients["ports"][1:]
-        _LOG.info("measuring the limit for %d s", LIMIT_SECONDS)
-        return span, await asyncio.to_thread(_limit, trace, span.extension_bytes, ports)
+        _LOG.info("measuring the limit for %d s", options.limit_seconds)
+        wire = span.extension_bytes
+        return span, await asyncio.to_thread(_limit, trace, wire, ports, options.limit_seconds)
 
 
-def _limit(trace: Trace, extension_bytes: int, ports: list[int]) -> Limit:
+def _limit(trace: Trace, extension_bytes: int, ports: list[int], seconds: int) -> Limit:
     """In a process of its own, on the server's core, to the sockets of the same schools."""
     with on_core(SERVER_CORE):
         said = subprocess.run(
@@ -74,7 +77,7 @@ def _limit(trace: Trace, extension_bytes: int, ports: list[int]) -> Limit:
                 *(sys.executable, "-m", "benchmarks.limit"),
                 *("--video-bps", str(trace.video_bps), "--spread-us", str(trace.spread_us)),
                 *("--extension-bytes", str(extension_bytes)),
-                *("--seconds", str(LIMIT_SECONDS), *map(str, ports)),
+                *("--seconds", str(seconds), *map(str, ports)),
             ],
             check=True,
             capture_output=True,

@@ -14,7 +14,6 @@ from benchmarks.lesson import SETTLE, Trace, lesson, trace_options
 from benchmarks.machine import conditions
 from benchmarks.span import Span, percentile
 
-
 SPREAD_US = 10_000
 
 

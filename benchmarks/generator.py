@@ -28,6 +28,10 @@ class JoinError(Exception):
     """A client could not join; the message says why."""
 
 
+class NotLiveError(JoinError):
+    """There is nothing to watch yet."""
+
+
 class Signaling(Protocol):
     """How one server hears of a client, and the client of its server."""
 
@@ -49,7 +53,8 @@ class Endpoint:
         async with http.post(self.url, data=offer, headers=headers) as response:
             text = await response.text()
             if response.status != 201:
-                raise JoinError(f"{self.url}: {response.status} {text[:200]}")
+                kind = NotLiveError if response.status == 404 else JoinError
+                raise kind(f"{self.url}: {response.status} {text[:200]}")
         return session.remote(text)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import resource
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from benchmarks.generator import Clients, Endpoint
 from benchmarks.machine import (
     GENERATOR_CORE,
     SERVER_CORE,
+    core_seconds,
     cpu_us,
     on_all_cores,
     on_core,
     receive_buffer_errors,
-    stolen_seconds,
 )
 from benchmarks.span import Moment as Moment
 from benchmarks.span import Span as Span
@@ -94,14 +95,16 @@ class Lesson:
     def _moment(self, shards: list[dict[str, object]]) -> Moment:
         user, system = cpu_us(self.node.process.pid)
         now = asyncio.get_running_loop().time()
+        snapshot = self.clients.native.snapshot()
         return Moment(
             user,
             system,
             shards,
-            self.clients.native.snapshot(),
+            snapshot,
             frozenset(self.teachers.values()),
-            receive_buffer_errors(),
-            stolen_seconds(SERVER_CORE, GENERATOR_CORE),
+            receive_buffer_errors(set(snapshot["ports"])),
+            *core_seconds(SERVER_CORE, GENERATOR_CORE),
+            time.process_time(),
             now,
         )
 

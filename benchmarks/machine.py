@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 SERVER_CORE = 0
@@ -41,23 +41,29 @@ def _on(cores: set[int]) -> Iterator[None]:
 def cpu_us(pid: int) -> tuple[float, float]:
     """User and system time of a process so far, all its threads, in microseconds.
 
-    The scheduler's account of the sum is exact; how it divides, the kernel samples in ticks.
+    The scheduler's account of the sum is exact. How it divides is the kernel's estimate: what a
+    process does at the ticks of the clock, which a lesson's own clock may be in step with.
     Interrupt handling on behalf of its sends is in it, unless the kernel keeps that apart
     (CONFIG_IRQ_TIME_ACCOUNTING).
     """
     after_name = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    user, system = int(after_name[11]), int(after_name[12])
+    user = int(after_name[11]) * 1e6 / _TICKS
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     total = sum(int(task.read_text().split()[0]) for task in tasks) / 1e3
-    part = user / max(1, user + system)
-    return total * part, total * (1 - part)
+    return user, total - user
 
 
-def stolen_seconds(*cores: int) -> float:
-    """Time these cores were ready to work and the hypervisor gave them none, so far."""
-    lines = Path("/proc/stat").read_text().splitlines()
-    rows = {line.split()[0]: line.split() for line in lines if line.startswith("cpu")}
-    return sum(int(rows[f"cpu{core}"][8]) for core in cores if f"cpu{core}" in rows) / _TICKS
+def core_seconds(*cores: int) -> tuple[float, float]:
+    """What these cores have worked so far, and what the hypervisor kept from them meanwhile."""
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    rows = [[int(ticks) for ticks in rest] for name, *rest in lines if name in _names(cores)]
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    worked = sum(sum(row[:3]) + sum(row[5:7]) for row in rows)
+    return worked / _TICKS, sum(row[7] for row in rows) / _TICKS
+
+
+def _names(cores: Iterable[int]) -> set[str]:
+    return {f"cpu{core}" for core in cores}
 
 
 def resident_bytes(pid: int) -> int:
@@ -66,12 +72,20 @@ def resident_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def receive_buffer_errors() -> int:
-    """Datagrams this machine dropped because a socket's buffer was full, since it started."""
+def receive_buffer_errors(ports: Collection[int] | None = None) -> int:
+    """Datagrams dropped because a socket's buffer was full: of these ports, or of the machine."""
+    if ports is not None:
+        return sum(drops for port, drops in _socket_drops() if port in ports)
     names, values = (
         line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if "Udp:" in line
     )
     return int(values[names.index("RcvbufErrors")])
+
+
+def _socket_drops() -> Iterator[tuple[int, int]]:
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        columns = line.split()
+        yield int(columns[1].rsplit(":", 1)[1], 16), int(columns[-1])
 
 
 def conditions() -> dict[str, object]:

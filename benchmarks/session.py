@@ -109,7 +109,7 @@ def remote(description: str) -> Remote:
     """
     media = sdp.SessionDescription.parse(description).media
     ice = next((m.ice for m in media if m.ice and m.ice.usernameFragment), None)
-    dtls = next((m.dtls for m in media if m.dtls), None)
+    dtls = next((m.dtls for m in media if m.dtls and m.dtls.fingerprints), None)
     candidates = [c for m in media for c in m.ice_candidates if c.protocol.lower() == "udp"]
     if not candidates or dtls is None or ice is None:
         raise DescriptionError("it has no UDP candidate, no fingerprint or no ICE credentials")
@@ -132,14 +132,27 @@ def transport_cc(description: str) -> int | None:
     return None
 
 
+def _formats(section: list[str]) -> list[str]:
+    """Payload types a client takes: Opus, or H264 in fragments, with its RTX (RFC 4588)."""
+    codecs = [line.removeprefix("a=rtpmap:").split() for line in section if "a=rtpmap:" in line]
+    media = [number for number, codec in codecs if codec.startswith(("opus/", "H264/"))]
+    whole = [line for line in section if "a=fmtp:" in line and "packetization-mode=1" in line]
+    fragments = [n for n in media if any(line.startswith(f"a=fmtp:{n} ") for line in whole)]
+    best = (fragments or media)[:1]
+    repair = (line for line in section for number in best if line.endswith(f" apt={number}"))
+    return best + [line.removeprefix("a=fmtp:").split()[0] for line in repair]
+
+
 def _video(description: str) -> tuple[int, int | None]:
-    """The first H264 of a description, and the RTX format made for it (RFC 4588)."""
-    lines = description.splitlines()
-    formats = [line.split() for line in lines if line.startswith("a=rtpmap:")]
-    types = (int(name.split(":")[1]) for name, codec in formats if codec == "H264/90000")
-    media = next(types, VIDEO_PAYLOAD_TYPE)
-    repair = (line.split() for line in lines if line.endswith(f" apt={media}"))
-    return media, next((int(name.split(":")[1]) for name, _ in repair), None)
+    sections = (section for section in _sections(description) if section[0].startswith("m=video"))
+    formats = [int(number) for number in next(map(_formats, sections), [])]
+    match formats:
+        case [media, rtx]:
+            return media, rtx
+        case [media]:
+            return media, None
+        case _:
+            return VIDEO_PAYLOAD_TYPE, None
 
 
 def _transport(me: Local, mid: str, direction: str) -> list[str]:
@@ -179,11 +192,14 @@ def _answered(section: list[str], me: Local) -> list[str]:
         for line in section
         if line.startswith("a=extmap:") and line.endswith((MID, TRANSPORT_CC))
     ]
-    codecs = ("a=rtpmap:", "a=fmtp:", "a=rtcp-fb:")
+    formats = _formats(section)
+    described = tuple(
+        f"a={kind}:{number} " for kind in ("rtpmap", "fmtp", "rtcp-fb") for number in formats
+    )
     return [
-        section[0],
+        " ".join([*section[0].split()[:3], *formats]),
         *_transport(me, _value(section, "mid"), _DIRECTIONS.get(direction, "inactive")),
-        *(line for line in section if line.startswith(codecs)),
+        *(line for line in section if line.startswith(described)),
         *extensions,
     ]
 

@@ -1,7 +1,7 @@
 """What is counted of a node under load between two moments."""
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,13 @@ class Moment:
     teachers: frozenset[int]
     """Which of the clients are no viewers."""
     drops: int
+    """Datagrams that came to full sockets."""
+    worked: float
+    """Seconds that the cores of server and generator have worked, for whomever."""
     stolen: float
-    """Seconds that the hypervisor has kept from the cores of server and generator."""
+    """Seconds that the hypervisor has kept from them."""
+    own: float
+    """Seconds that this process has worked."""
     time: float
 
 
@@ -90,6 +95,13 @@ class Span:
         return used / self.seconds / 1e6
 
     @property
+    def others_cpu(self) -> float:
+        """Cores kept busy by neither node nor generator: a quiet machine has next to none."""
+        worked = self.after.worked - self.before.worked
+        own = self.after.own - self.before.own
+        return max(0.0, (worked - own) / self.seconds - self.server_cpu)
+
+    @property
     def latencies_us(self) -> list[float]:
         """One way through the node for each packet of the sample, sorted."""
         return sorted(ns / 1e3 for ns in self.after.clients["latencies_ns"])
@@ -115,12 +127,14 @@ class Span:
         return any(counter in shard for shard in self.after.shards)
 
     def histogram(self, name: str) -> dict[float, float]:
-        """A histogram of the shards: of each bucket its upper bound, and what came into it."""
-        total: dict[float, float] = {}
-        for sign, shards in ((1, self.after.shards), (-1, self.before.shards)):
-            for bound, count in (bucket for shard in shards for bucket in _buckets(shard, name)):
-                total[bound] = total.get(bound, 0) + sign * count
-        return {bound: total[bound] for bound in sorted(total) if total[bound] > 0}
+        """A histogram of the shards: by the upper bound of each bucket, what came into it.
+
+        Its counters are called `<name>_<bound>`.
+        """
+        counters = {key for shard in self.after.shards for key in shard}
+        bounds = (key.removeprefix(f"{name}_") for key in counters if key.startswith(f"{name}_"))
+        counts = {float(bound): self.counted(f"{name}_{bound}") for bound in bounds}
+        return {bound: counts[bound] for bound in sorted(counts) if counts[bound] > 0}
 
     def generator(self) -> dict[str, object]:
         """Whether generator and machine kept up: a reader must know."""
@@ -129,6 +143,7 @@ class Span:
             "generator_late_us_max": self.after.clients["late_us_max"],
             "receive_buffer_errors": self.after.drops - self.before.drops,
             "stolen_cpu": round((self.after.stolen - self.before.stolen) / self.seconds, 3),
+            "others_cpu": round(self.others_cpu, 3),
             "asked_again": self._sum(ASKED),
             "resent": self._sum(RESENT),
         }
@@ -156,10 +171,3 @@ def percentile_of(histogram: Mapping[float, float], part: float) -> float:
         if rest <= 0:
             return bound
     return 0.0
-
-
-def _buckets(shard: Mapping[str, Any], name: str) -> Iterable[tuple[float, float]]:
-    """As pairs of bound and count, or by bound."""
-    found = shard.get(name, [])
-    pairs = found.items() if isinstance(found, dict) else found
-    return [(float(bound), float(count)) for bound, count in pairs]

@@ -12,7 +12,7 @@ class EngineConfig:
     port: int = 7882
     """UDP port of shard 0; shard i takes `port + i`. 0 picks free ports."""
     shards: int = 1
-    """Threads, each with its own socket and peers."""
+    """Threads, each with its own socket and peers; as many as cores is best."""
     buffer_bytes: int = 4 * 1024 * 1024
     """Socket buffers asked for: about 100 ms of 300 Mbit/s, a keyframe to every viewer at once."""
     consent_timeout: float = 30.0

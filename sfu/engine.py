@@ -6,6 +6,7 @@ that raises is logged; the other events of the batch are still dispatched.
 
 import asyncio
 import logging
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -245,11 +246,28 @@ def start_engine(config: EngineConfig) -> Engine:
     """
     from sfu import _media  # here, so that the pure parts import without the native module
 
+    last = config.port + config.shards - 1
+    if last > 65535:
+        raise EngineError(
+            f"{config.shards} shards need the UDP ports {config.port} to {last}, and 65535 is the "
+            "last there is; choose a lower rtc.udp_port, or fewer rtc.shards"
+        )
     try:
         native = _media.Engine(config)
     except OSError as error:
         raise EngineError(
-            f"UDP {config.host}:{config.port} cannot be bound ({error}); "
+            f"UDP {config.host}:{_taken_port(config)} cannot be bound ({error}); "
             "choose another rtc.udp_port, or stop what uses it"
         ) from error
     return Engine(native, asyncio.get_running_loop())
+
+
+def _taken_port(config: EngineConfig) -> int:
+    """Which of the shards' ports it is that cannot be had: the native side does not say."""
+    for port in range(config.port, config.port + config.shards):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((config.host, port))
+            except OSError:
+                return port
+    return config.port

@@ -27,9 +27,9 @@ class Block:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
-    def all(self, name: str) -> Sequence[str]:
+    def all(self, name: str) -> tuple[str, ...]:
         """Every value of an attribute in order; "" where the line has none."""
-        return self._values.get(name, ())
+        return tuple(self._values.get(name, ()))
 
     def first(self, name: str) -> str:
         """The first value of an attribute, stripped; "" when it is not there."""

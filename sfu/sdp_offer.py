@@ -6,7 +6,8 @@ cannot read and do not need (a codec's line, a candidate) is passed over, as RFC
 
 import re
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
+from functools import lru_cache
 
 from sfu.errors import NegotiationError, OfferTooLarge
 from sfu.negotiation import (
@@ -29,6 +30,8 @@ _MAX_FEEDBACK = 1024  # per section
 _MAX_RIDS = 8
 _MAX_MESSAGE_SIZE = 65536  # bytes: the default of RFC 8841, section 6.1
 _RTCP_TYPES = range(72, 77)  # as payload types they would look like RTCP (RFC 5761, section 4)
+
+_once = lru_cache(maxsize=64)  # a class of like browsers says the same of codecs in every offer
 
 # RFC 8866 token, and what RFC 8852 allows for a rid (the lengths are ours).
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,32}", re.ASCII)
@@ -89,8 +92,8 @@ def _section(session: Block, media: Media) -> Section:
         formats=media.formats,
         disabled=media.port == 0 and "bundle-only" not in media,
         direction=_direction(media) or _direction(session) or "sendrecv",  # RFC 8866, 6.7
-        codecs=_codecs(media) if is_rtp else (),
-        extensions=_extensions(media) if is_rtp else (),
+        codecs=_codecs(media.kind, media.formats, *map(media.all, _CODEC_LINES)) if is_rtp else (),
+        extensions=_extensions(media.all("extmap")) if is_rtp else (),
         rids=_rids(media) if is_rtp else (),
         ssrcs=_ssrcs(media) if is_rtp else (),
         rtcp_rsize="rtcp-rsize" in media,
@@ -125,10 +128,11 @@ def _sctp_port(media: Media) -> int | None:
     return port if 0 < port < 65536 else None
 
 
-def _extensions(media: Media) -> tuple[tuple[int, str], ...]:
+@_once
+def _extensions(extmap: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
     """a=extmap (RFC 8285, section 8), without ids that no packet can carry or that come twice."""
     found: dict[int, str] = {}
-    for value in media.all("extmap"):
+    for value in extmap:
         match = _EXTMAP.fullmatch(value)
         if match is None or match[2] == "/inactive":
             continue
@@ -161,14 +165,23 @@ def _rids(media: Media) -> tuple[str, ...]:
 _NAMES = {name.lower(): name for name in (*VIDEO_CODECS, "opus")}
 
 
-def _codecs(media: Media) -> tuple[Codec, ...]:
+_CODEC_LINES = ("rtpmap", "fmtp", "rtcp-fb")
+
+
+@_once
+def _codecs(
+    kind: str,
+    listed: tuple[str, ...],
+    rtpmap: tuple[str, ...],
+    fmtp: tuple[str, ...],
+    rtcp_fb: tuple[str, ...],
+) -> tuple[Codec, ...]:
     """The codecs we know in the m-line's order, each with the RTX that names it by apt."""
-    formats = _formats(media)
+    formats = _formats(listed, rtpmap)
     parameters = {
-        payload_type: _parameters(values[-1])
-        for payload_type, values in _of(formats, media.all("fmtp")).items()
+        payload_type: _parameters(values[-1]) for payload_type, values in _of(formats, fmtp).items()
     }
-    feedback = _of(formats, media.all("rtcp-fb"))
+    feedback = _of(formats, rtcp_fb)
     repairs = {
         (parameters[payload_type].get("apt"), match["rate"]): int(payload_type)
         for payload_type, match in formats.items()
@@ -179,7 +192,7 @@ def _codecs(media: Media) -> tuple[Codec, ...]:
             name=_NAMES[match["name"].lower()],
             payload_type=int(payload_type),
             clock_rate=int(match["rate"]),
-            channels=int(match["channels"] or 1) if media.kind == "audio" else None,
+            channels=int(match["channels"] or 1) if kind == "audio" else None,
             parameters=parameters.get(payload_type, {}),
             feedback=tuple(
                 dict.fromkeys([*feedback.get(payload_type, ()), *feedback.get("*", ())])
@@ -191,18 +204,16 @@ def _codecs(media: Media) -> tuple[Codec, ...]:
     )
 
 
-def _formats(media: Media) -> dict[str, re.Match[str]]:
+def _formats(listed: Iterable[str], rtpmap: Iterable[str]) -> dict[str, re.Match[str]]:
     """The a=rtpmap of each payload type that we know or that is RTX, in the m-line's order."""
     known: dict[str, re.Match[str]] = {}
-    for value in media.all("rtpmap"):
+    for value in rtpmap:
         match = _RTPMAP.fullmatch(value)
         if match is None or not (match["name"].lower() in _NAMES or match["name"].lower() == "rtx"):
             continue
         if int(match["type"]) < 128:
             known.setdefault(match["type"], match)
-    return {
-        payload_type: known[payload_type] for payload_type in media.formats if payload_type in known
-    }
+    return {payload_type: known[payload_type] for payload_type in listed if payload_type in known}
 
 
 def _of(formats: Container[str], values: Sequence[str]) -> dict[str, list[str]]:

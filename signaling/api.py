@@ -1,5 +1,6 @@
 """The node's own JSON API: live lessons, tokens for developers, the cookie, counters."""
 
+import dataclasses
 import secrets
 from collections.abc import Callable, Mapping
 
@@ -8,6 +9,7 @@ from aiohttp import web
 from sfu.engine import Engine
 from signaling.auth import Permissions, TokenRole, mint
 from signaling.config import DEV_KEY, DEV_SECRET
+from signaling.door import Door
 from signaling.edge import COOKIE, is_lesson_name, json_body, lesson_name, permissions, unix_now
 from signaling.errors import NotAllowed, NotAuthenticated
 from signaling.registry import Registry
@@ -23,6 +25,7 @@ class Api:
         self,
         registry: Registry,
         engine: Engine,
+        door: Door,
         keys: Mapping[str, str],
         *,
         dev: bool,
@@ -30,6 +33,7 @@ class Api:
     ) -> None:
         self._registry = registry
         self._engine = engine
+        self._door = door
         self._keys = keys
         self._dev = dev
         self._recorder_state = recorder_state
@@ -95,7 +99,8 @@ class Api:
         who = self._reader(request)
         if who is not None:
             who.require_admin()
-        return web.json_response(self._engine.stats().as_json())
+        joins = dataclasses.asdict(self._door.counts)
+        return web.json_response({**self._engine.stats().as_json(), "joins": joins})
 
     async def _dev_token(self, request: web.Request) -> web.Response:
         wish = await json_body(request)

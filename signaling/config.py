@@ -5,13 +5,14 @@
 A wrong key or value becomes a `ConfigError` of one sentence that names it.
 """
 
+import contextlib
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, PlainValidator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +24,8 @@ from signaling.errors import ConfigError
 
 DEV_KEY = "devkey"
 DEV_SECRET = "devsecret-devsecret-devsecret-dev"
+
+MAX_SHARDS = 64
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -37,7 +40,18 @@ def _address(value: str) -> str:
         raise ValueError("is not an IPv4 address") from None
 
 
+def _shards(value: object) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            if 1 <= int(value) <= MAX_SHARDS:
+                return int(value)
+    raise ValueError(f"is neither auto nor a number from 1 to {MAX_SHARDS}")
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
 
 class _Strict(BaseModel):
@@ -48,7 +62,7 @@ class RtcConfig(_Strict):
     """Media over UDP."""
 
     udp_port: Port = 7882
-    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    shards: Shards = "auto"
     node_ip: tuple[Address, ...] = ()
     consent_timeout: Seconds = 30.0
     video_codecs: Annotated[tuple[VideoCodec, ...], Field(min_length=1)] = (
@@ -64,6 +78,14 @@ class LessonConfig(_Strict):
 
     linger: Annotated[float, Field(ge=0, le=86400)] = 30.0
     max_schools: Annotated[int, Field(ge=1)] = 500
+
+
+class JoinConfig(_Strict):
+    """The queue of joins (see `admission.py`)."""
+
+    at_once: Annotated[int, Field(ge=1)] = 100
+    waiting: Annotated[int, Field(ge=1)] = 2_000
+    waiting_per_lesson: Annotated[int, Field(ge=1)] = 1_000
 
 
 class RecorderConfig(_Strict):
@@ -91,6 +113,7 @@ class NodeConfig(BaseSettings):
     keys: dict[str, Secret] = {}
     rtc: RtcConfig = RtcConfig()
     lesson: LessonConfig = LessonConfig()
+    join: JoinConfig = JoinConfig()
     recorder: RecorderConfig = RecorderConfig()
     log: LogConfig = LogConfig()
 

@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractAccessLogger
 from sfu.errors import EngineError, NegotiationError, OfferTooLarge
 from sfu.sdp_offer import MAX_OFFER_BYTES
 from signaling.auth import Permissions, verify
-from signaling.errors import LessonError, LessonFull, NotAllowed, NotAuthenticated, NotLive
+from signaling.errors import Crowded, LessonError, LessonFull, NotAllowed, NotAuthenticated, NotLive
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ _ANSWERS: tuple[tuple[type[Exception], int, Mapping[str, str]], ...] = (
     (NotAllowed, 403, {}),
     (NotLive, 409, {"Retry-After": "2"}),
     (LessonFull, 503, {"Retry-After": "10"}),
+    (Crowded, 503, {"Retry-After": "3"}),
     (LessonError, 409, {}),
     (EngineError, 503, {"Retry-After": "10"}),
 )

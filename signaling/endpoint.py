@@ -19,6 +19,7 @@ from sfu.negotiation import Offer
 from sfu.sdp_offer import parse_fragment, parse_offer
 from signaling.auth import Permissions
 from signaling.classroom import Classroom
+from signaling.door import Door
 from signaling.edge import lesson_name, permissions, text_body
 from signaling.events import Role
 from signaling.registry import Registry
@@ -49,9 +50,10 @@ class Endpoint(ABC):
     role: ClassVar[Role]
     """What its clients are in the lesson."""
 
-    def __init__(self, registry: Registry, keys: Mapping[str, str]) -> None:
+    def __init__(self, registry: Registry, keys: Mapping[str, str], door: Door) -> None:
         self._registry = registry
         self._keys = keys
+        self._door = door
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -66,7 +68,7 @@ class Endpoint(ABC):
 
     @abstractmethod
     def authorize(self, who: Permissions, lesson: str) -> None:
-        """Raise NotAllowed unless this bearer may enter."""
+        """Raise NotAllowed unless this bearer may enter, NotLive where nobody can yet."""
 
     @abstractmethod
     def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
@@ -76,11 +78,21 @@ class Endpoint(ABC):
         lesson = lesson_name(request)
         who = permissions(request, self._keys)
         self.authorize(who, lesson)
-        offer = parse_offer(await text_body(request, SDP))
-        session = self.admit(who, lesson, offer)
+        session = await self._join(who, lesson, await text_body(request, SDP))
         location = f"{request.rel_url.raw_path.rstrip('/')}/{session.id}"
         headers = {"Location": location, "ETag": session.etag}
         return web.Response(status=201, text=session.answer, content_type=SDP, headers=headers)
+
+    async def _join(self, who: Permissions, lesson: str, text: str) -> Session:
+        """Seat the client when its turn has come; its place is held until it is connected."""
+        ticket = await self._door.enter(lesson, self.role)
+        try:
+            session = self.admit(who, lesson, parse_offer(text))
+        except BaseException:
+            self._door.release(ticket)
+            raise
+        session.when_settled(lambda: self._door.release(ticket))
+        return session
 
     async def _patch(self, request: web.Request) -> web.Response:
         _, session = self._find(request)

@@ -5,6 +5,7 @@ SignalingError
 ├── AuthError
 │   ├── NotAuthenticated   no token, or one that proves nothing
 │   └── NotAllowed         a good token that does not allow this
+├── Crowded              too many join at once; try again in a moment
 └── LessonError          the event is illegal in the lesson's state; nothing has changed
     ├── NotLive            nobody teaches here now; try again later
     ├── TeacherPresent     somebody teaches here already
@@ -31,6 +32,10 @@ class NotAuthenticated(AuthError):  # noqa: N818  (named for what is the case)
 
 class NotAllowed(AuthError):  # noqa: N818
     """The token is good, but not for this."""
+
+
+class Crowded(SignalingError):  # noqa: N818
+    """The queue of joins is full."""
 
 
 class LessonError(SignalingError):

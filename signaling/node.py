@@ -18,9 +18,12 @@ from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine
 from sfu.errors import EngineError
+from sfu.stats import Counters
+from signaling.admission import Limits
 from signaling.api import Api
 from signaling.classroom import ClassroomConfig
-from signaling.config import NodeConfig
+from signaling.config import MAX_SHARDS, NodeConfig
+from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
@@ -71,14 +74,18 @@ class Node:
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
+        door = Door(
+            Limits(config.join.at_once, config.join.waiting, config.join.waiting_per_lesson)
+        )
         api = Api(
             registry,
             engine,
+            door,
             config.keys,
             dev=self._dev,
             recorder_state=lambda: self._recorder_state,
         )
-        app = make_app(registry, config, api, _archive(data_dir, api))
+        app = make_app(registry, config, api, door, _archive(data_dir, api))
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
@@ -87,14 +94,15 @@ class Node:
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
+        shards = own_cores() if rtc.shards == "auto" else rtc.shards
+        config = EngineConfig(port=rtc.udp_port, shards=shards, consent_timeout=rtc.consent_timeout)
         try:
-            return start_engine(
-                EngineConfig(
-                    port=rtc.udp_port, shards=rtc.shards, consent_timeout=rtc.consent_timeout
-                )
-            )
+            engine = start_engine(config)
         except EngineError as error:
             raise ConfigError(str(error)) from error
+        if warning := buffer_warning(config.buffer_bytes, engine.stats().shards):
+            logger.warning(warning)
+        return engine
 
     def _classrooms(self, engine: Engine, data_dir: Path) -> ClassroomConfig:
         config = self._config
@@ -109,7 +117,11 @@ class Node:
     async def _listen(self, app: web.Application) -> None:
         config = self._config
         runner = web.AppRunner(
-            app, access_log_class=AccessLog, shutdown_timeout=_HTTP_PATIENCE, handle_signals=False
+            app,
+            access_log_class=AccessLog,
+            shutdown_timeout=_HTTP_PATIENCE,
+            handle_signals=False,
+            handler_cancellation=True,  # who hangs up leaves the queue of joins
         )
         await runner.setup()
         self._undo.push_async_callback(runner.cleanup)
@@ -138,13 +150,13 @@ class Node:
 
 
 def make_app(
-    registry: Registry, config: NodeConfig, api: Api, archive: Sequence[web.RouteDef]
+    registry: Registry, config: NodeConfig, api: Api, door: Door, archive: Sequence[web.RouteDef]
 ) -> web.Application:
     """All of the node's HTTP."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app.on_response_prepare.append(allow_cross_origin)
-    app.add_routes(Whip(registry, config.keys).routes())
-    app.add_routes(Whep(registry, config.keys).routes())
+    app.add_routes(Whip(registry, config.keys, door).routes())
+    app.add_routes(Whep(registry, config.keys, door).routes())
     app.add_routes(api.routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
@@ -171,6 +183,28 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def own_cores() -> int:
+    """How many cores this process may use (a container may have been given fewer than all)."""
+    return min(len(os.sched_getaffinity(0)), MAX_SHARDS)
+
+
+def buffer_warning(asked: int, shards: Sequence[Counters]) -> str | None:
+    """One sentence when the kernel grants smaller socket buffers than `asked` bytes, else None."""
+    granted = {
+        key: min((int(shard.get(f"{name}_buffer_bytes", asked)) for shard in shards), default=asked)
+        for name, key in (("receive", "net.core.rmem_max"), ("send", "net.core.wmem_max"))
+    }
+    short = {key: size for key, size in granted.items() if size < asked}
+    if not short:
+        return None
+    return (
+        f"The kernel grants UDP sockets a buffer of {min(short.values()) // 1024} KiB where "
+        f"{asked // 1024} KiB were asked for, so that bursts, such as a keyframe for every "
+        "school, may be lost; allow more by: sysctl -w "
+        + " ".join(f"{key}={asked}" for key in short)
+    )
 
 
 def own_addresses(*, loopback: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ A session knows nothing of lessons: it reports to its handler, and does what it 
 import json
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +88,7 @@ class Session:
         self._handler = handler
         self._stream = stream
         self._cname = secrets.token_hex(8)
+        self._on_settled: Callable[[], None] | None = None
         self._channels: DataChannels | None = None
         dtls = Dtls(media.identity, offer.our_role, offer.fingerprints)
         self._transport = Transport(media.engine, dtls, self)
@@ -126,17 +127,23 @@ class Session:
         """Send a JSON object."""
         return self.send(label, json.dumps(message, ensure_ascii=False))
 
+    def when_settled(self, told: Callable[[], None]) -> None:
+        """Call this once the handshake is over: the peer is connected, or never will be."""
+        self._on_settled = told
+
     def close(self) -> None:
         """Say goodbye and free everything native; the handler hears nothing any more."""
         if self._channels is not None:
             self._channels.close()
         self._transport.close()
+        self._settle()
 
     # --- TransportHandler
 
     def on_connected(self) -> None:
         """Transport: the keys are in place."""
         self._handler.on_connected(self)
+        self._settle()
         section = next((s for s in self._offer.sections if s.is_data_channel), None)
         if section is not None and section.sctp_port is not None:
             self._channels = DataChannels(
@@ -156,7 +163,13 @@ class Session:
         """Transport: the peer is gone."""
         if self._channels is not None:
             self._channels.close()
+        self._settle()
         self._handler.on_lost(self, reason)
+
+    def _settle(self) -> None:
+        told, self._on_settled = self._on_settled, None
+        if told is not None:
+            told()
 
     # --- from intents to the engine
 

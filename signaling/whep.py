@@ -14,8 +14,9 @@ class Whep(Endpoint):
     role = Role.SCHOOL
 
     def authorize(self, who: Permissions, lesson: str) -> None:
-        """A token for the lesson is needed."""
+        """A token for the lesson is needed, and that there is a lesson."""
         who.require_subscribe(lesson)
+        self._registry.require(lesson)
 
     def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
         """Seat a school in the live lesson."""

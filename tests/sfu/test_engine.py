@@ -1,9 +1,12 @@
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sfu.engine import Engine, UptrackConfig
 from sfu.errors import EngineError
@@ -95,6 +98,24 @@ async def test_peers_go_to_the_least_loaded_shard(engine: Engine, native: FakeEn
     engine.remove_peer(peers[2])
     assert native.peers[engine.add_peer("u", "p", Peer())][0] == 0
     assert engine.port_of(peers[1]) == native.ports[1]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(comings=st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=60))
+async def test_a_class_spreads_over_all_shards(comings: list[int | None]) -> None:
+    native = FakeEngine(shards=3)
+    engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
+    seated: list[int] = []
+    for leaving in comings:
+        if leaving is not None and leaving < len(seated):
+            engine.remove_peer(seated.pop(leaving))
+            continue
+        before = Counter(shard for shard, _, _ in native.peers.values())
+        seated.append(engine.add_peer("u", "p", Peer()))
+        shard = native.peers[seated[-1]][0]
+        assert before[shard] == min(before[index] for index in range(3))
+        assert engine.port_of(seated[-1]) == native.ports[shard]
+    await engine.close()
 
 
 async def test_a_removed_peer_hears_nothing_more(engine: Engine, native: FakeEngine) -> None:

@@ -15,10 +15,12 @@ from sfu.dtls import Data, Dtls, Identity, Keys
 from sfu.engine import Engine
 from sfu.negotiation import Fingerprint
 from signaling import classroom
+from signaling.admission import Limits
 from signaling.api import Api
 from signaling.auth import TokenRole, mint
 from signaling.classroom import ClassroomConfig
 from signaling.config import DEV_KEY, DEV_SECRET, NodeConfig, load
+from signaling.door import Door
 from signaling.edge import unix_now
 from signaling.lesson import Rules
 from signaling.node import make_app
@@ -117,11 +119,14 @@ class House:
 
     async def join(self, path: str, text: str, bearer: str) -> Peer:
         """POST an offer that must be accepted; the peer is not connected yet."""
-        before = set(self.native.peers)
         response = await self.post(path, text, bearer)
-        assert response.status == 201, await response.text()
-        (peer,) = set(self.native.peers) - before
         answer, headers = await response.text(), response.headers
+        assert response.status == 201, answer
+        peer = next(
+            number
+            for number, (_, ufrag, _) in self.native.peers.items()
+            if f"a=ice-ufrag:{ufrag}\r\n" in answer
+        )
         return Peer(self.native, peer, answer, headers["Location"], headers["ETag"])
 
     async def teach(self, lesson: str = "math", identity: str = "wang") -> Peer:
@@ -186,18 +191,29 @@ def rules() -> Rules:
 
 
 @pytest.fixture
+def limits() -> Limits:
+    return Limits()
+
+
+@pytest.fixture
+def shards() -> int:
+    return 1
+
+
+@pytest.fixture
 async def house(
-    tmp_path: Path, config: NodeConfig, dev: bool, rules: Rules
+    tmp_path: Path, config: NodeConfig, dev: bool, rules: Rules, limits: Limits, shards: int
 ) -> AsyncIterator[House]:
-    native = FakeEngine()
+    native = FakeEngine(shards)
     engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
     media = MediaPlane(engine, Identity.generate(), ("192.0.2.7", "127.0.0.1"))
     lessons = tmp_path / "lessons"
     classrooms = ClassroomConfig(media, rules, config.rtc.video_codecs, lessons)
     registry = Registry(classrooms, clock=unix_now)
     states = ["ok"]
-    api = Api(registry, engine, config.keys, dev=dev, recorder_state=lambda: states[-1])
-    async with TestClient(TestServer(make_app(registry, config, api, []))) as client:
+    door = Door(limits)
+    api = Api(registry, engine, door, config.keys, dev=dev, recorder_state=lambda: states[-1])
+    async with TestClient(TestServer(make_app(registry, config, api, door, []))) as client:
         yield House(native, engine, registry, client, states)
         await registry.close("shutdown")
     await engine.close()

@@ -5,9 +5,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from signaling.admission import Limits
 from signaling.api import Api
 from signaling.auth import verify
 from signaling.config import DEV_KEY, DEV_SECRET
+from signaling.door import Door
 from signaling.edge import errors_as_json, unix_now
 from tests.signaling.conftest import House, token
 
@@ -160,7 +162,14 @@ class TestArchiveDoor:
     @pytest.fixture
     async def door(self, house: House) -> "AsyncIterator[TestClient[Any, Any]]":
         keys = {DEV_KEY: DEV_SECRET}
-        api = Api(house.registry, house.engine, keys, dev=False, recorder_state=lambda: "ok")
+        api = Api(
+            house.registry,
+            house.engine,
+            Door(Limits()),
+            keys,
+            dev=False,
+            recorder_state=lambda: "ok",
+        )
 
         async def knock(request: web.Request) -> web.Response:
             lesson = request.query.get("lesson")

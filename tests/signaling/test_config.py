@@ -59,10 +59,18 @@ def test_the_environment_wins_over_the_file(
     assert config.rtc.node_ip == ("203.0.113.5",)
 
 
+@pytest.mark.parametrize(("text", "shards"), [("auto", "auto"), ("3", 3)])
+def test_shards_come_from_the_environment_too(
+    monkeypatch: pytest.MonkeyPatch, text: str, shards: object
+) -> None:
+    monkeypatch.setenv("TONGBU_RTC__SHARDS", text)
+    assert load(None, dev=True).rtc.shards == shards
+
+
 def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "prot: 7880"))
     assert "unknown key prot;" in sentence
-    assert "port, bind, data_dir, keys, rtc, lesson, recorder, log" in sentence
+    assert "port, bind, data_dir, keys, rtc, lesson, join, recorder, log" in sentence
 
 
 def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:
@@ -80,6 +88,11 @@ def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPa
     [
         ("rtc: {udp_port: abc}", "rtc.udp_port: 'abc' should be a valid integer"),
         ("port: 70000", "port: 70000 should be less than or equal to 65535"),
+        ("rtc: {shards: many}", "rtc.shards: 'many' is neither auto nor a number from 1 to 64"),
+        ("rtc: {shards: 0}", "rtc.shards: 0 is neither auto nor"),
+        ("rtc: {shards: 65}", "rtc.shards: 65 is neither auto nor"),
+        ("rtc: {shards: true}", "rtc.shards: True is neither auto nor"),
+        ("rtc: {shards: 1.5}", "rtc.shards: 1.5 is neither auto nor"),
         ("rtc: {node_ip: [nowhere]}", "rtc.node_ip.0: 'nowhere' is not an IPv4 address"),
         ("rtc: {video_codecs: [H265]}", "rtc.video_codecs.0: 'H265' should be 'H264', 'VP9'"),
         ("lesson: 3", "lesson: 3 should be"),

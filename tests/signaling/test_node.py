@@ -1,6 +1,8 @@
 """A whole node: native media plane, real sockets, aiortc as the browser."""
 
 import asyncio
+import contextlib
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -19,11 +21,13 @@ from aiortc import (
     VideoStreamTrack,
 )
 
+from sfu.engine import Engine
+from sfu.stats import Counters, parse_stats
 from signaling import classroom
 from signaling.config import NodeConfig, load
 from signaling.errors import ConfigError
-from signaling.node import Node, own_addresses, prepare_data_dir
-from tests.signaling.conftest import token
+from signaling.node import Node, buffer_warning, own_addresses, own_cores, prepare_data_dir
+from tests.signaling.conftest import offer, token
 
 
 def configured(tmp_path: Path, **changes: object) -> NodeConfig:
@@ -179,6 +183,33 @@ async def test_a_teacher_who_vanishes_is_noticed_and_may_return(
     await again.pc.close()
 
 
+async def test_who_hangs_up_leaves_the_queue_of_joins(tmp_path: Path, http: ClientSession) -> None:
+    config = configured(tmp_path)
+    join = config.join.model_copy(update={"at_once": 1})
+    node = await Node.start(config.model_copy(update={"join": join}), dev=True)
+    teacher = await teach(node, http)
+    headers = {"Authorization": f"Bearer {token('school')}", "Content-Type": "application/sdp"}
+    text = offer("chromium_watch")
+
+    async def joins() -> dict[str, int]:
+        async with http.get(f"{node.url}/api/stats") as response:
+            counts: dict[str, int] = (await response.json())["joins"]
+            return counts
+
+    async with http.post(f"{node.url}/math/whep", data=text, headers=headers) as response:
+        assert response.status == 201  # and nothing follows: it holds the only place
+    second = asyncio.create_task(http.post(f"{node.url}/math/whep", data=text, headers=headers))
+    async with asyncio.timeout(1.5):
+        while (await joins())["waiting"] != 1:
+            pass
+        second.cancel()
+        while (await joins())["abandoned"] != 1:
+            pass
+    assert (await joins())["waiting"] == 0
+    await teacher.pc.close()
+    await node.stop()
+
+
 async def until_recording(node: Node, http: ClientSession) -> None:
     """The worker is a process of its own, and takes a moment to be there."""
     async with asyncio.timeout(30):
@@ -220,6 +251,77 @@ async def test_a_taken_udp_port_is_one_sentence(tmp_path: Path) -> None:
         config = configured(tmp_path, rtc=config.rtc.model_copy(update={"udp_port": port}))
         with pytest.raises(ConfigError, match=f"UDP 0.0.0.0:{port} cannot be bound"):
             await Node.start(config, dev=True)
+
+
+def consecutive_ports() -> int:
+    """The first of two free UDP ports in a row."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
+            contextlib.suppress(OSError, OverflowError),
+        ):
+            one.bind(("0.0.0.0", 0))
+            port: int = one.getsockname()[1]
+            two.bind(("0.0.0.0", port + 1))
+            return port
+
+
+def with_shards(tmp_path: Path, shards: int | str, port: int) -> NodeConfig:
+    rtc = configured(tmp_path).rtc.model_copy(update={"udp_port": port, "shards": shards})
+    return configured(tmp_path, rtc=rtc)
+
+
+async def test_the_port_of_a_shard_that_is_taken_is_named(tmp_path: Path) -> None:
+    port = consecutive_ports()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", port + 1))
+        with pytest.raises(ConfigError, match=f"UDP 0.0.0.0:{port + 1} cannot be bound"):
+            await Node.start(with_shards(tmp_path, 2, port), dev=True)
+
+
+async def test_ports_beyond_the_last_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="need the UDP ports 65535 to 65536, and 65535 is the"):
+        await Node.start(with_shards(tmp_path, 2, 65535), dev=True)
+
+
+async def test_there_is_a_shard_for_each_core(tmp_path: Path, http: ClientSession) -> None:
+    node = await Node.start(with_shards(tmp_path, "auto", 0), dev=True)
+    async with http.get(f"{node.url}/api/stats") as response:
+        shards = (await response.json())["shards"]
+    assert len(shards) == own_cores() == len(os.sched_getaffinity(0))
+    await node.stop()
+
+
+def granted(receive: int, send: int) -> Counters:
+    return {"receive_buffer_bytes": receive, "send_buffer_bytes": send}
+
+
+def test_buffers_as_asked_for_need_no_words() -> None:
+    assert buffer_warning(4096, [granted(4096, 4096), granted(8192, 4096)]) is None
+    assert buffer_warning(4096, []) is None
+
+
+def test_small_buffers_are_told_with_the_command_that_helps() -> None:
+    asked = 4 * 1024 * 1024
+    warning = buffer_warning(asked, [granted(212992, asked), granted(212992, asked)])
+    assert warning is not None
+    assert "208 KiB where 4096 KiB were asked for" in warning
+    assert warning.endswith("sysctl -w net.core.rmem_max=4194304")
+    both = buffer_warning(asked, [granted(212992, 425984)])
+    assert both is not None
+    assert both.endswith("sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304")
+
+
+async def test_small_buffers_are_told_once_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = parse_stats({"shards": [granted(212992, 212992)] * 2})
+    monkeypatch.setattr(Engine, "stats", lambda _: small)
+    node = await Node.start(configured(tmp_path), dev=True)
+    await node.stop()
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert ["sysctl -w net.core.rmem_max" in warning for warning in warnings] == [True]
 
 
 def test_a_data_folder_that_is_none_is_one_sentence(tmp_path: Path) -> None:

@@ -40,6 +40,22 @@ async def test_the_answer_says_what_is_what(house: House) -> None:
     assert config.codec.payload_type == 109
 
 
+class TestShards:
+    @pytest.fixture
+    def shards(self) -> int:
+        return 2
+
+    async def test_each_school_is_sent_to_the_port_of_its_shard(self, house: House) -> None:
+        teacher = await house.teach()
+        schools = [await house.watch() for _ in range(3)]
+        placed = [house.native.peers[peer.id][0] for peer in (teacher, *schools)]
+        assert placed == [0, 1, 0, 1]
+        for peer, shard in zip((teacher, *schools), placed, strict=True):
+            candidates = [x for x in peer.answer.splitlines() if x.startswith("a=candidate:")]
+            ports = {candidate.split(" ")[5] for candidate in candidates}
+            assert ports == {str(house.native.ports[shard])}
+
+
 async def test_a_school_sees_the_teacher_come_back(house: House) -> None:
     teacher = await house.teach()
     school = await house.watch()

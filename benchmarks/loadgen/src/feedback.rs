@@ -33,6 +33,8 @@ pub(crate) struct FeedbackConfig {
     pub video: Option<u8>,
     /// Payload type of its retransmissions, if they have their own.
     pub rtx: Option<u8>,
+    /// Payload type of packets that only probe the path, if they have their own.
+    pub probes: Option<u8>,
     /// Decides which packets are claimed lost.
     pub seed: u64,
 }
@@ -81,7 +83,7 @@ impl Feedback {
         {
             self.arrivals.handle_packet(number, ssrc, now);
         }
-        if self.config.rtx == Some(payload_type) {
+        if [self.config.rtx, self.config.probes].contains(&Some(payload_type)) {
             return Arrival::Again;
         }
         let Some(stream) = self.stream(ssrc, sequence) else {
@@ -173,12 +175,14 @@ mod tests {
     const ID: u8 = 5;
     const VIDEO: u8 = 96;
     const RTX: u8 = 97;
+    const PROBES: u8 = 127;
 
     fn viewer() -> Feedback {
         Feedback::new(FeedbackConfig {
             transport_cc: Some(ID),
             video: Some(VIDEO),
             rtx: Some(RTX),
+            probes: Some(PROBES),
             seed: 1,
         })
     }
@@ -213,6 +217,17 @@ mod tests {
             }
         }
         all
+    }
+
+    #[test]
+    fn probes_are_no_media_and_no_loss_but_tell_of_the_path() {
+        let mut viewer = viewer();
+        for (sequence, transport) in [(10, 1), (9_000, 2), (30, 3)] {
+            let probe = packet(PROBES, 1_234, sequence, transport);
+            assert_eq!(viewer.handle_packet(&probe, SECOND), Arrival::Again);
+        }
+        assert_eq!(viewer.lost(), 0);
+        assert_eq!(arrivals(&told(&mut viewer, SECOND)).len(), 3);
     }
 
     #[test]

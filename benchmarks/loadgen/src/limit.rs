@@ -120,14 +120,15 @@ fn extension(bytes: usize) -> Vec<u8> {
     if bytes == 0 { Vec::new() } else { block }
 }
 
-/// Make the video packets of a frame as large as its largest, if that takes little.
+/// Make the video packets of a frame as large as its largest, if that takes little; but the last,
+/// which ends the train in any case.
 fn even_out(frame: &mut [Step]) {
     let video = || frame.iter().filter(|step| step.video);
     let (count, sum) = (video().count(), video().map(|s| s.payload).sum::<usize>());
     let largest = video().map(|s| s.payload).max().unwrap_or(0);
     if (count * largest - sum) * 100 <= sum * MAX_PADDING {
-        let video = frame.iter_mut().filter(|step| step.video);
-        video.for_each(|step| step.payload = largest);
+        let all_but_last = frame.iter_mut().filter(|s| s.video && !s.last);
+        all_but_last.for_each(|step| step.payload = largest);
     }
 }
 
@@ -135,13 +136,13 @@ fn even_out(frame: &mut [Step]) {
 mod tests {
     use super::*;
 
-    fn step(video: bool, payload: usize) -> Step {
+    fn step(video: bool, payload: usize, last: bool) -> Step {
         Step {
             at_us: 0,
             video,
             payload,
             first: false,
-            last: false,
+            last,
             keyframe: false,
             timestamp: 0,
         }
@@ -149,16 +150,20 @@ mod tests {
 
     #[test]
     fn pictures_are_evened_out_and_sound_is_not() {
-        let mut frame = [step(true, 1_000), step(true, 999), step(false, 160)];
+        let sizes = [1_000, 999, 999];
+        let mut frame = sizes.map(|size| step(true, size, false)).to_vec();
+        frame[2].last = true;
+        frame.push(step(false, 160, true));
         even_out(&mut frame);
-        assert_eq!(frame.map(|s| s.payload), [1_000, 1_000, 160]);
+        let sizes: Vec<_> = frame.iter().map(|s| s.payload).collect();
+        assert_eq!(sizes, [1_000, 1_000, 999, 160]);
     }
 
     #[test]
     fn a_frame_that_would_need_much_padding_stays() {
-        let mut frame = [step(true, 1_000), step(true, 900)];
+        let mut frame = [900, 1_000, 1_000].map(|size| step(true, size, false));
         even_out(&mut frame);
-        assert_eq!(frame.map(|s| s.payload), [1_000, 900]);
+        assert_eq!(frame.map(|s| s.payload), [900, 1_000, 1_000]);
     }
 
     #[test]

@@ -4,10 +4,9 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 /// Sockets told of at once.
-const EVENTS: usize = 256;
+const EVENTS: usize = 4_096;
 
 /// Watches sockets for reading.
 pub(crate) struct Poller {
@@ -49,18 +48,12 @@ impl Poller {
         }
     }
 
-    /// The names of readable sockets, after at most `timeout` (below a second).
-    pub(crate) fn wait(&mut self, timeout: Duration) -> impl Iterator<Item = usize> + '_ {
-        let timeout = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        // SAFETY: the array outlives the call and has room for EVENTS, as does the time; there
-        // is no signal mask.
+    /// The names of sockets that are readable now.
+    pub(crate) fn ready(&mut self) -> impl Iterator<Item = usize> + '_ {
+        // SAFETY: the array outlives the call and has room for EVENTS.
         let count = unsafe {
             let (epoll, events) = (self.epoll.as_raw_fd(), self.events.as_mut_ptr());
-            let size = EVENTS as i32;
-            libc::epoll_pwait2(epoll, events, size, &raw const timeout, std::ptr::null())
+            libc::epoll_wait(epoll, events, EVENTS as i32, 0)
         };
         // An error is an interruption: nothing is readable yet.
         self.events[..count.max(0) as usize]

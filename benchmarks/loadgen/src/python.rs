@@ -45,6 +45,7 @@ impl Generator {
     #[pyo3(signature = (
         server, ufrag, pwd, local_ufrag, local_pwd="", *,
         audio=None, video=None, sampled=false, transport_cc=None, asks=None,
+        probes=None,
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
     fn add(
@@ -59,6 +60,7 @@ impl Generator {
         sampled: bool,
         transport_cc: Option<u8>,
         asks: Option<(u8, Option<u8>)>,
+        probes: Option<u8>,
     ) -> PyResult<usize> {
         let client = self
             .clients
@@ -79,6 +81,7 @@ impl Generator {
             transport_cc,
             video: asks.map(|(video, _)| video),
             rtx: asks.and_then(|(_, rtx)| rtx),
+            probes,
             seed: client as u64,
         };
         let config = ClientConfig {
