@@ -107,6 +107,7 @@ def _answer(viewers: int, trace: Trace, span: Span, limit: Limit) -> dict[str, A
         "allocations_per_packet": _allocations(span),
         "bytes_per_packet": round(span.bytes_per_packet, 1),
         "limit_bytes_per_packet": round(limit.bytes_per_packet, 1),
+        "extension_bytes": span.extension_bytes,
         "server_cpu": round(span.server_cpu, 3),
         **span.generator(),
         **({} if trace.video_bps else {"note": AUDIO_NOTE}),
