@@ -1,6 +1,6 @@
 //! The UDP socket of a shard: batches in by `recvmmsg`, trains out by `sendmmsg` with GSO.
 //!
-//! The only folder with `unsafe`: the few system calls that std does not wrap. Every block says
+//! The folder with `unsafe`: the few system calls that std does not wrap. Every block says
 //! why its pointers hold.
 //!
 //! A socket bound to all addresses must answer from the address it was asked at, or the peer

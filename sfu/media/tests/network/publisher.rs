@@ -1,4 +1,4 @@
-//! A client that publishes VP8, answers NACKs and keyframe requests, and tells its clock.
+//! A client that publishes VP8 (or sound of the same shape), answers NACKs and keyframe requests, and tells its clock.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -72,6 +72,12 @@ impl Publisher {
         Self::of_client(network, shard, client, rids, rtx)
     }
 
+    /// Sound, on shard 0.
+    pub fn of_sound(network: &mut Network, link: Link) -> Self {
+        let client = network.client(0, link, Profile::AeadAes128Gcm);
+        Self::of_codec(network, 0, client, Codec::Opus, &[], false)
+    }
+
     /// The tracks of a client that is there already.
     pub fn of_client(
         network: &mut Network,
@@ -80,10 +86,21 @@ impl Publisher {
         rids: &[(&'static str, usize)],
         rtx: bool,
     ) -> Self {
+        Self::of_codec(network, shard, client, Codec::Vp8, rids, rtx)
+    }
+
+    fn of_codec(
+        network: &mut Network,
+        shard: usize,
+        client: Client,
+        codec: Codec,
+        rids: &[(&'static str, usize)],
+        rtx: bool,
+    ) -> Self {
         let track = UptrackId(network.ids.next(shard));
         let config = UptrackConfig {
             mid: "0".into(),
-            codec: Codec::Vp8,
+            codec,
             payload_type: PAYLOAD_TYPE,
             rtx_payload_type: rtx.then_some(RTX_PAYLOAD_TYPE),
             clock_rate: 90_000,
@@ -162,6 +179,25 @@ impl Publisher {
             }
         }
         self.next += packets;
+    }
+
+    /// One picture of the first layer in packets of these sizes.
+    pub fn send_picture_of(&mut self, network: &mut Network, sizes: &[usize]) {
+        let timestamp = ((network.now / 10) * 9 / 10) as u32;
+        let keyframe = std::mem::take(&mut self.layers[0].keyframe_wanted);
+        for (i, &size) in sizes.iter().enumerate() {
+            let payload = payload(self.next, i == 0, keyframe, size);
+            self.next += 1;
+            self.send_packet(network, 0, timestamp, i + 1 == sizes.len(), payload);
+        }
+    }
+
+    /// One packet of a picture that began at `timestamp`, of the first layer.
+    pub fn send_part(&mut self, network: &mut Network, timestamp: u32, first: bool, last: bool) {
+        let keyframe = first && std::mem::take(&mut self.layers[0].keyframe_wanted);
+        let payload = payload(self.next, first, keyframe, self.layers[0].size);
+        self.next += 1;
+        self.send_packet(network, 0, timestamp, last, payload);
     }
 
     /// One picture of the first layer as it would be sent now, for the caller to deliver.

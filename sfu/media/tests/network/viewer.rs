@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tongbu_media::clock::{MILLISECOND, Micros};
 use tongbu_media::codec::Codec;
+use tongbu_media::congestion::TwccRecorder;
 use tongbu_media::crypto::{Profile, RTCP_OVERHEAD};
 use tongbu_media::ids::{DowntrackId, UptrackId};
 use tongbu_media::packet::extension::{ExtensionMap, Kind};
@@ -17,7 +18,9 @@ use super::{Client, Link, Network, publisher};
 
 const PAYLOAD_TYPE: u8 = 120;
 const RTX_PAYLOAD_TYPE: u8 = 121;
+const SOUND_PAYLOAD_TYPE: u8 = 111;
 const MID_ID: u8 = 9;
+const TRANSPORT_ID: u8 = 3;
 /// A lost packet is asked for this often.
 const NACK_INTERVAL: Micros = 40 * MILLISECOND;
 
@@ -30,6 +33,8 @@ pub struct Got {
     pub number: u32,
     pub keyframe: bool,
     pub size: usize,
+    /// The datagram's length.
+    pub wire: usize,
 }
 
 pub struct Viewer {
@@ -41,6 +46,13 @@ pub struct Viewer {
     pub replays: usize,
     pub mids: usize,
     pub reports: Vec<SenderInfo>,
+    /// When packets of [`Viewer::listen`]'s track came.
+    pub sounds: Vec<Micros>,
+    sound_ssrc: u32,
+    extensions: ExtensionMap,
+    transport: TwccRecorder,
+    /// Datagrams by SSRC and sequence number: whatever comes twice must be the same to the bit.
+    seen: BTreeMap<(u32, u16), Vec<u8>>,
     shard: usize,
     ssrc: u32,
     rtx_ssrc: u32,
@@ -71,7 +83,7 @@ impl Viewer {
             clock_rate: 90_000,
             ssrc,
             cname: "lesson".into(),
-            extensions: ExtensionMap::from_pairs(&[(MID_ID, Kind::Mid.uri())]),
+            extensions: extensions(),
             start: (32_700, 4_000_000_000),
         };
         network.command(
@@ -87,11 +99,35 @@ impl Viewer {
             replays: 0,
             mids: 0,
             reports: Vec::new(),
+            sounds: Vec::new(),
+            sound_ssrc: track.0 ^ 0x00ff_0000,
+            extensions: extensions(),
+            transport: TwccRecorder::default(),
+            seen: BTreeMap::new(),
             shard,
             ssrc,
             rtx_ssrc,
             asked: BTreeMap::new(),
         }
+    }
+
+    /// Take a track of sound, too.
+    pub fn listen(&mut self, network: &mut Network, source: UptrackId) {
+        let track = DowntrackId(network.ids.next(self.shard));
+        let config = RtpSinkConfig {
+            mid: "audio".into(),
+            codec: Codec::Opus,
+            payload_type: SOUND_PAYLOAD_TYPE,
+            rtx: None,
+            clock_rate: 48_000,
+            ssrc: self.sound_ssrc,
+            cname: "lesson".into(),
+            extensions: extensions(),
+            start: (7, 7),
+        };
+        let add = Command::AddDowntrack(self.client.peer, track, Box::new(config));
+        network.command(self.shard, add);
+        network.command(self.shard, Command::SetSource(track, Some(source)));
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -124,28 +160,59 @@ impl Viewer {
         if (192..=223).contains(&datagram[1]) {
             return self.handle_rtcp(&mut datagram);
         }
+        let wire = datagram.len();
+        self.compare(&datagram);
         let Ok((len, _)) = self.client.srtp.inbound.open_rtp(&mut datagram) else {
             self.replays += 1;
             return;
         };
         let rtp = RtpPacket::parse(&datagram[..len]).expect("the server writes well");
-        self.mids += usize::from(rtp.extension.is_some());
-        if rtp.ssrc == self.rtx_ssrc {
+        for (kind, data) in self.extensions.read(rtp.extension) {
+            match (kind, data) {
+                (Kind::Mid, _) => self.mids += 1,
+                (Kind::TransportCc, &[high, low]) => {
+                    let sequence = u16::from_be_bytes([high, low]);
+                    self.transport.handle_packet(sequence, rtp.ssrc, now);
+                }
+                _ => {}
+            }
+        }
+        if rtp.ssrc == self.sound_ssrc {
+            self.sounds.push(now);
+        } else if rtp.ssrc == self.rtx_ssrc {
             let (sequence, payload) = rtp.payload.split_first_chunk().expect("two bytes");
             self.repaired += 1;
             self.keep(
                 now,
                 u16::from_be_bytes(*sequence),
                 &RtpPacket { payload, ..rtp },
+                wire,
             );
         } else {
             assert_eq!((rtp.ssrc, rtp.payload_type), (self.ssrc, PAYLOAD_TYPE));
-            self.keep(now, rtp.sequence, &rtp);
+            self.keep(now, rtp.sequence, &rtp, wire);
         }
     }
 
-    /// Ask again for what is missing.
+    /// The same nonce over other bits would give the key away (RFC 7714, 11.2).
+    fn compare(&mut self, datagram: &[u8]) {
+        let [_, _, s, q, _, _, _, _, a, b, c, d, ..] = *datagram else {
+            return;
+        };
+        let name = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([s, q]));
+        match self.seen.get(&name) {
+            Some(before) => assert_eq!(before, datagram, "{name:?} came twice, and changed"),
+            None => drop(self.seen.insert(name, datagram.to_vec())),
+        }
+    }
+
+    /// Ask again for what is missing, and tell of what came.
     pub fn poll(&mut self, network: &mut Network) {
+        let mut compound = Vec::new();
+        self.transport.poll(network.now, 1, &mut compound);
+        if !compound.is_empty() {
+            self.send_rtcp(network, compound);
+        }
         let (Some(&first), Some(&last)) = (self.got.keys().next(), self.got.keys().last()) else {
             return;
         };
@@ -211,7 +278,7 @@ impl Viewer {
         }
     }
 
-    fn keep(&mut self, now: Micros, sequence: u16, rtp: &RtpPacket<'_>) {
+    fn keep(&mut self, now: Micros, sequence: u16, rtp: &RtpPacket<'_>, wire: usize) {
         let highest = self
             .got
             .keys()
@@ -227,7 +294,15 @@ impl Viewer {
             number,
             keyframe,
             size: rtp.payload.len(),
+            wire,
         };
         self.got.entry(unwrapped).or_insert(got);
     }
+}
+
+fn extensions() -> ExtensionMap {
+    ExtensionMap::from_pairs(&[
+        (MID_ID, Kind::Mid.uri()),
+        (TRANSPORT_ID, Kind::TransportCc.uri()),
+    ])
 }
