@@ -13,5 +13,6 @@ def test_what_is_not_known_is_left_out() -> None:
         "shards": [],
         "uptracks": [{"uptrack": 1}],
         "downtracks": [],
+        "links": [],
         "journals": [],
     }
