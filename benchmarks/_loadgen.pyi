@@ -40,6 +40,7 @@ class Generator:
         sampled: bool = False,
         transport_cc: int | None = None,
         asks: tuple[int, int | None] | None = None,
+        probes: int | None = None,
     ) -> int:
         """A client of the server at "address:port" with these ICE credentials of the server's.
 
@@ -49,6 +50,7 @@ class Generator:
         sequence number (one-byte form): a publisher sends it, a viewer gives feedback on it
         every 100 ms. `asks` (payload type of the video, and of its retransmissions if they have
         one) lets a viewer ask for a fixed choice of one video packet in 1,000 again, as if lost.
+        Packets of the payload type `probes` only probe the path: they are no media, and no loss.
         """
     def stamp_arrivals(self) -> None:
         """Who joins the sample from now on has the kernel stamp what arrives, for latencies."""

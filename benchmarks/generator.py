@@ -73,7 +73,8 @@ class Clients:
         self._pump: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Clients":
-        self._http = aiohttp.ClientSession()
+        # Some servers want a WebSocket of each client.
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._pump = asyncio.create_task(self._carry())
         return self
 
@@ -96,16 +97,19 @@ class Clients:
         assert self._http is not None
         began_ns = time.monotonic_ns()
         me = Local(secrets.token_hex(4), secrets.token_hex(12), self._identity.fingerprint)
+        lacking = "description of the server"
         try:
             async with asyncio.timeout(JOIN_TIMEOUT):
-                client = self._add(await signaling.join(self._http, me, role), me, role, sampled)
-                await asyncio.sleep(0.03)  # the first check goes ahead of the handshake
+                remote = await signaling.join(self._http, me, role)
+                lacking = f"connection with {remote.address}"
+                client = self._add(remote, me, role, sampled)
+                await asyncio.sleep(remote.checks)
                 dtls, connected = self._handshakes[client]
                 dtls.start()
                 self._drive(client)
                 await connected
         except TimeoutError:
-            raise JoinError(f"a {role} had no connection in {JOIN_TIMEOUT:.0f} s") from None
+            raise JoinError(f"a {role} had no {lacking} in {JOIN_TIMEOUT:.0f} s") from None
         except session.DescriptionError as error:
             raise JoinError(f"the server's description is of no use: {error}") from None
         self.began_ns[client] = began_ns
@@ -125,6 +129,7 @@ class Clients:
             sampled=sampled,
             transport_cc=remote.transport_cc,
             asks=None if teaches else remote.video,
+            probes=remote.probes,
         )
         dtls = Dtls(self._identity, "client", remote.fingerprints)
         self._handshakes[client] = (dtls, asyncio.get_running_loop().create_future())

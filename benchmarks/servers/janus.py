@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,8 @@ from benchmarks.servers.program import free_port, output, program
 from benchmarks.session import Local, Remote, Role
 
 _ROOM = 1
+_CHECKS = 0.15
+"""libnice answers our first check with one of its own, even where it is lite."""
 _PLUGIN = "janus.plugin.videoroom"
 _LIBRARIES = ("libjanus_videoroom.so", "libjanus_websockets.so")
 _ROOM_SETTINGS: Mapping[str, object] = {
@@ -102,7 +105,8 @@ class _Link:
         self._session: dict[str, int] = {}
         self._numbers = itertools.count()
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._feed = 0
+        self._feed = self._teacher = 0
+        self._taught = asyncio.Event()
 
     async def open(self) -> None:
         """A session, and the room. Raises ServerError."""
@@ -116,17 +120,21 @@ class _Link:
     async def join(self, http: aiohttp.ClientSession, me: Local, role: Role) -> Remote:
         """A handle for each client."""
         handle = await self._attach()
-        return await (self._teach(handle, me) if role == "teacher" else self._watch(handle, me))
+        remote = await (self._teach(handle, me) if role == "teacher" else self._watch(handle, me))
+        return replace(remote, checks=_CHECKS)
 
     async def carry(self) -> None:
         """Hand each answer to whoever waits for it; "ack" says that the answer is to come."""
         async for message in self._socket:
             said = json.loads(message.data)
+            if said["janus"] == "webrtcup" and said["sender"] == self._teacher:
+                self._taught.set()
             waiting = self._waiting.get(said.get("transaction", ""))
             if waiting and not waiting.done() and said["janus"] != "ack":
                 waiting.set_result(said)
 
     async def _teach(self, handle: int, me: Local) -> Remote:
+        self._teacher = handle
         room = {"room": _ROOM, "ptype": "publisher"}
         joined, _ = await self._message(handle, {"request": "join", **room})
         self._feed = joined["id"]
@@ -136,6 +144,7 @@ class _Link:
         return session.remote(answered)
 
     async def _watch(self, handle: int, me: Local) -> Remote:
+        await self._taught.wait()  # there is no such feed before
         room = {"room": _ROOM, "ptype": "subscriber", "streams": [{"feed": self._feed}]}
         _, offered = await self._message(handle, {"request": "join", **room})
         await self._message(handle, {"request": "start"}, ("answer", session.answer(offered, me)))

@@ -19,6 +19,8 @@ from sfu.negotiation import Fingerprint
 
 _FOLDER = PEERS / "mediasoup"
 _PACKAGE = _FOLDER / "node_modules" / "mediasoup"
+_PROBATION = 127
+"""The payload type of mediasoup's bandwidth probes, which have an SSRC of their own."""
 _SCRIPT = Path(__file__).with_name("mediasoup.mjs")
 
 
@@ -89,6 +91,7 @@ def introduced(text: str) -> Remote:
         tuple(Fingerprint(f["algorithm"], f["value"]) for f in said["fingerprints"]),
         transport_cc=said["transportCc"],
         video=(payload_type, rtx),
+        probes=_PROBATION,
     )
 
 

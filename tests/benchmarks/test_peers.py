@@ -192,7 +192,7 @@ def test_mediasoup_hears_and_tells_what_a_client_needs() -> None:
     }
     remote = mediasoup.introduced(json.dumps(reply))
     assert (remote.address, remote.ufrag, remote.pwd) == ("127.0.0.1:5", "u", "p")
-    assert (remote.transport_cc, remote.video) == (5, (101, 102))
+    assert (remote.transport_cc, remote.video, remote.probes) == (5, (101, 102), 127)
     assert remote.fingerprints == (Fingerprint("sha-256", "AB"),)
 
 
