@@ -82,6 +82,7 @@ class Engine:
     def __init__(self, native: "_media.Engine", loop: asyncio.AbstractEventLoop) -> None:
         self._native = native
         self._loop = loop
+        self._ports = tuple(native.ports)
         self._closed = False
         self._peers: dict[int, PeerHandler] = {}
         self._shard_of: dict[int, int] = {}
@@ -94,7 +95,7 @@ class Engine:
     @property
     def ports(self) -> Sequence[int]:
         """The UDP port of each shard."""
-        return self._native.ports
+        return self._ports
 
     # --- peers
 
