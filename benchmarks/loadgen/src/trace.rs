@@ -26,7 +26,8 @@ pub(crate) struct TraceConfig {
     pub video_bps: u64,
     /// Opus beside it.
     pub audio: bool,
-    /// A frame's packets are spread over this, in microseconds; 0 sends them at once.
+    /// A mean frame's packets are spread over this, in microseconds, and others by their size, one
+    /// frame after the other, as a browser's pacer does; 0 sends a frame at once.
     pub spread_us: u64,
 }
 
@@ -49,8 +50,9 @@ pub(crate) struct Step {
 pub(crate) fn second(config: TraceConfig, second: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     if config.video_bps > 0 {
+        let mut free_at = 0;
         for frame in 0..FRAME_RATE {
-            append_frame(&mut steps, config, second, frame);
+            free_at = append_frame(&mut steps, config, second, frame, free_at);
         }
     }
     if config.audio {
@@ -60,7 +62,14 @@ pub(crate) fn second(config: TraceConfig, second: u64) -> Vec<Step> {
     steps
 }
 
-fn append_frame(steps: &mut Vec<Step>, config: TraceConfig, second: u64, frame: u64) {
+/// The frame's packets, the first not before `free_at`; returns when the last has left.
+fn append_frame(
+    steps: &mut Vec<Step>,
+    config: TraceConfig,
+    second: u64,
+    frame: u64,
+    free_at: u64,
+) -> u64 {
     let keyframe = second.is_multiple_of(KEYFRAME_EVERY) && frame == 0;
     let mean = config.video_bps / 8 / FRAME_RATE;
     let weight = if keyframe {
@@ -70,13 +79,15 @@ fn append_frame(steps: &mut Vec<Step>, config: TraceConfig, second: u64, frame: 
     };
     let bytes = (mean * weight / 100).max(60) as usize;
     let packets = bytes.div_ceil(MAX_PAYLOAD);
-    let at_us = second * 1_000_000 + frame * 1_000_000 / FRAME_RATE;
+    let made_at = second * 1_000_000 + frame * 1_000_000 / FRAME_RATE;
+    let at_us = made_at.max(free_at);
+    let spread_us = config.spread_us * weight / 100;
     let timestamp = ((second * FRAME_RATE + frame) * 90_000 / FRAME_RATE) as u32;
     for i in 0..packets {
         // Near-equal pieces, as encoders cut: some are one byte longer.
         let payload = bytes / packets + usize::from(i < bytes % packets);
         steps.push(Step {
-            at_us: at_us + config.spread_us * i as u64 / packets as u64,
+            at_us: at_us + spread_us * i as u64 / packets as u64,
             video: true,
             payload,
             first: i == 0,
@@ -85,6 +96,7 @@ fn append_frame(steps: &mut Vec<Step>, config: TraceConfig, second: u64, frame: 
             timestamp,
         });
     }
+    at_us + spread_us
 }
 
 fn audio(second: u64, index: u64) -> Step {
@@ -118,6 +130,21 @@ mod tests {
         let bps = bytes as f64 * 8.0;
         assert!((bps / 2_000_000.0 - 1.0).abs() < 0.02, "{bps} bit/s");
         assert_eq!(second(config, 1).iter().filter(|s| !s.video).count(), 50);
+    }
+
+    #[test]
+    fn a_paced_keyframe_takes_as_much_longer_as_it_is_larger() {
+        let config = TraceConfig {
+            video_bps: 2_000_000,
+            audio: false,
+            spread_us: 10_000,
+        };
+        let steps = second(config, 0);
+        let (keyframe, rest) = steps.split_at(steps.iter().filter(|s| s.keyframe).count());
+        let length = keyframe.last().map_or(0, |s| s.at_us);
+        assert!((50_000..60_000).contains(&length), "{length} us");
+        assert!(rest.iter().all(|s| s.at_us > length));
+        assert!(steps.iter().all(|s| s.at_us < 1_000_000));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use crate::clock::{MILLISECOND, Micros};
 /// The load is measured over this.
 const WINDOW: Micros = 20 * MILLISECOND;
 /// Below this share of a core nothing is held: nobody gains from it.
-const EASY: f64 = 0.6;
+const EASY: f64 = 0.7;
 /// From this share on pictures are held as long as they may.
-const HARD: f64 = 0.85;
+const HARD: f64 = 0.9;
 /// The longest hold.
 const MAX_HOLD: Micros = 3 * MILLISECOND;
 
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn in_between_it_grows_with_the_load() {
-        let (some, more) = (after_a_second(WINDOW / 3), after_a_second(WINDOW / 5));
+        let (some, more) = (after_a_second(WINDOW / 4), after_a_second(WINDOW / 6));
         assert!(
             0 < some && some < more && more < MAX_HOLD,
             "{some} and {more} us"
