@@ -26,7 +26,8 @@ test: test-rust instructions test-python test-web test-e2e ## Set up what the te
 test-rust: ## The media plane on a virtual network and clock (needs no Python)
 	$(CARGO) test --manifest-path $(CRATE)/Cargo.toml
 
-test-python: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## The Python packages
+test-python: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## The Python packages, and the load generator
+	cd $(LOAD) && $(CARGO) test --release
 	$(BIN)/pytest tests --ignore tests/e2e --ignore tests/interop
 
 instructions: ## Instructions a forwarded packet takes, held within 5 %
