@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
@@ -78,20 +79,18 @@ async def program(
         start_new_session=True,
     )
     running = Program(process)
-    reader: asyncio.Task[None] | None = None
     try:
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         reader = asyncio.create_task(_discard(process))
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            await process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # whoever is left of its session
+        await process.wait()
         await reader
 
 

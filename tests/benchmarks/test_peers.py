@@ -5,8 +5,8 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import shutil
-import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -169,8 +169,9 @@ with subprocess.Popen(["sleep", "30"]) as child:
     async with program([sys.executable, "-c", code]) as parent:
         child = int(await parent.line("child "))
         assert family(parent.pid) == [parent.pid, child]
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
+        ended = os.pidfd_open(child)
+    assert select.select([ended], [], [], 5.0)[0], "it ends with its parent"
+    os.close(ended)
 
 
 async def test_a_program_that_ends_is_told_in_its_own_words() -> None:
