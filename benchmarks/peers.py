@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def quick(options: argparse.Namespace) -> None:
     """Less of it, for a look: one round, so few schools that nobody is full."""
-    options.viewers, options.seconds = min(options.viewers, 30), min(options.seconds, 2.0)
+    options.viewers, options.seconds = min(options.viewers, 20), min(options.seconds, 2.0)
     options.rounds, options.calibrate = 1, False
 
 
