@@ -81,9 +81,9 @@ def permissions(request: web.Request, keys: Mapping[str, str]) -> Permissions:
     """Who asks: by Bearer, for GET also by cookie. Raises NotAuthenticated."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return verify(token.strip(), keys, unix_now())
+        return verify(token.strip(), keys)
     readable = request.method in ("GET", "HEAD")  # nothing is changed on a cookie's word
-    return verify(request.cookies.get(COOKIE) if readable else None, keys, unix_now())
+    return verify(request.cookies.get(COOKIE) if readable else None, keys)
 
 
 async def text_body(request: web.Request, content_type: str) -> str:

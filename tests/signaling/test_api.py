@@ -10,7 +10,7 @@ from signaling.api import Api
 from signaling.auth import verify
 from signaling.config import DEV_KEY, DEV_SECRET
 from signaling.door import Door
-from signaling.edge import errors_as_json, unix_now
+from signaling.edge import errors_as_json
 from tests.signaling.conftest import House, token
 
 
@@ -65,7 +65,7 @@ class TestDevToken:
         wish = {"lesson": "math", "role": role, "name": "wang"}
         response = await house.client.post("/api/dev/token", json=wish)
         assert response.status == 200
-        who = verify((await response.json())["token"], {DEV_KEY: DEV_SECRET}, unix_now())
+        who = verify((await response.json())["token"], {DEV_KEY: DEV_SECRET})
         assert who.identity == "wang"
         assert who.publish is (role == "teacher")
         assert who.may_see_archive("math")
@@ -76,9 +76,7 @@ class TestDevToken:
         for _ in range(2):
             wish = {"lesson": "math", "role": "school"}
             response = await house.client.post("/api/dev/token", json=wish)
-            names.add(
-                verify((await response.json())["token"], {DEV_KEY: DEV_SECRET}, unix_now()).identity
-            )
+            names.add(verify((await response.json())["token"], {DEV_KEY: DEV_SECRET}).identity)
         assert len(names) == 2
 
     @pytest.mark.parametrize(

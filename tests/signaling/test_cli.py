@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from signaling.auth import verify
 from signaling.cli import main
 from signaling.config import DEV_KEY, DEV_SECRET
-from signaling.edge import unix_now
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -59,7 +58,7 @@ class TestToken:
     def test_for_a_teacher(self) -> None:
         arguments = ("--dev", "--lesson", "math", "--role", "teacher", "--name", "wang")
         text = run("token", *arguments).stdout.strip()
-        who = verify(text, {DEV_KEY: DEV_SECRET}, unix_now())
+        who = verify(text, {DEV_KEY: DEV_SECRET})
         who.require_publish("math")
         assert who.identity == "wang"
 
@@ -67,7 +66,7 @@ class TestToken:
         path = tmp_path / "c.yaml"
         path.write_text(f"keys: {{a: {SECRET}, b: {'x' * 32}}}")
         text = run("token", "--config", str(path), "--role", "archivist").stdout.strip()
-        assert verify(text, {"a": SECRET}, unix_now()).list_all
+        assert verify(text, {"a": SECRET}).list_all
 
     def test_what_it_needs(self) -> None:
         assert "--lesson must be given" in refused("token", "--dev", "--role", "school")

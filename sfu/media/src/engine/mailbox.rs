@@ -67,10 +67,15 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// A shard that has ended hears nothing any more.
+    /// Leave something, and wake the shard for it.
     pub(super) fn post(&self, control: Control) {
-        let _ = self.control.send(control);
+        self.leave(control);
         self.wake.wake();
+    }
+
+    /// Leave something for when the shard looks. One that has ended hears nothing any more.
+    pub(super) fn leave(&self, control: Control) {
+        let _ = self.control.send(control);
     }
 }
 

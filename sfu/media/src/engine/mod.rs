@@ -135,10 +135,17 @@ impl Engine {
         })
     }
 
-    /// Ask something of a shard.
+    /// Ask something of a shard. What only prepares for datagrams to come wakes nobody: the shard
+    /// reads its mailbox before it takes a datagram, and every few milliseconds in any case.
     pub fn command(&self, shard: usize, command: Command) {
-        if let Some(shard) = self.shards.get(shard) {
+        let Some(shard) = self.shards.get(shard) else {
+            return;
+        };
+        let hurries = matches!(command, Command::SendDtls(..) | Command::RequestKeyframe(_));
+        if hurries {
             shard.mailbox.post(Control::Command(command));
+        } else {
+            shard.mailbox.leave(Control::Command(command));
         }
     }
 
