@@ -4,9 +4,11 @@ From the moment a teacher's packet is handed to the kernel to the moment the ker
 school, as the kernel stamps it: how late the generator reads does not count. Both on one clock, of
 every school in 32.
 
-The load is many lessons of ordinary classes, each at a point of its own in time. "Paced" spreads a
-frame's packets over 10 ms, as browsers do; "bursty" sends them at once. "One lesson" puts all
-schools into a single one: its last school waits until the others have been sent to.
+The load is many lessons of ordinary classes, each at a point of its own in time. "Paced" spreads
+a frame's packets over 10 ms, a larger one's over as much more, as browsers do; "bursty" sends them
+at once. "One lesson" puts all
+schools into a single one: its last school waits until the others have been sent to. A span of
+which the hypervisor took more than 2 % of a core is measured again, four times at most.
 """
 
 import argparse
@@ -19,6 +21,9 @@ from benchmarks.machine import conditions
 from benchmarks.span import Span, percentile, percentile_of
 
 SPREAD_US = 10_000
+MAX_STOLEN = 0.02
+"""Of a core, by the hypervisor."""
+ATTEMPTS = 4
 PROBE_LESSONS = 6
 PROBE_SECONDS = 2.0
 SWEEP = (0.25, 0.5, 0.75, 0.9)
@@ -107,9 +112,17 @@ async def _one_lesson(options: argparse.Namespace, schools: int) -> dict[str, An
 
 
 async def _span(taught: Lesson, trace: Trace, seconds: float) -> Span:
+    """What is measured while the machine is ours: a span of which the hypervisor took more than a
+    little tells of it, and of nothing else, and is measured again."""
     taught.change(trace)
     await asyncio.sleep(SETTLE)
-    return await taught.span(seconds)
+    spans: list[Span] = []
+    for _ in range(ATTEMPTS):
+        spans.append(await taught.span(seconds))
+        if spans[-1].stolen_cpu <= MAX_STOLEN:
+            break
+        _LOG.info("the hypervisor took %.0f %% of a core", spans[-1].stolen_cpu * 100)
+    return min(spans, key=lambda span: span.stolen_cpu)
 
 
 def _figures(span: Span) -> dict[str, Any]:

@@ -136,13 +136,18 @@ class Span:
         counts = {float(bound): self.counted(f"{name}_{bound}") for bound in bounds}
         return {bound: counts[bound] for bound in sorted(counts) if counts[bound] > 0}
 
+    @property
+    def stolen_cpu(self) -> float:
+        """Cores the hypervisor took from this machine when it wanted them."""
+        return (self.after.stolen - self.before.stolen) / self.seconds
+
     def generator(self) -> dict[str, object]:
         """Whether generator and machine kept up: a reader must know."""
         return {
             "generator_cpu": round(self.generator_cpu, 3),
             "generator_late_us_max": self.after.clients["late_us_max"],
             "receive_buffer_errors": self.after.drops - self.before.drops,
-            "stolen_cpu": round((self.after.stolen - self.before.stolen) / self.seconds, 3),
+            "stolen_cpu": round(self.stolen_cpu, 3),
             "others_cpu": round(self.others_cpu, 3),
             "asked_again": self._sum(ASKED),
             "resent": self._sum(RESENT),

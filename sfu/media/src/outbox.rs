@@ -12,6 +12,9 @@ pub const MAX_DATAGRAM: usize = 2_048;
 /// little enough to be in the core's own cache still when the kernel reads it.
 const ARENA_BYTES: usize = 128 << 10;
 
+/// Datagrams for which a system call costs next to nothing beside them.
+const WORTH_A_CALL: usize = 16;
+
 /// Where a peer is, and which of our addresses it talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
@@ -94,6 +97,14 @@ impl<T: Transmit + ?Sized> Outbox<T> {
             Ok(())
         });
         let Ok(()) = copied;
+    }
+
+    /// Send what is there if it is worth a system call: the viewers of one track need not wait
+    /// for those of the next.
+    pub fn flush_some(&mut self) {
+        if self.datagrams.len() >= WORTH_A_CALL {
+            self.flush();
+        }
     }
 
     /// Send what is there.

@@ -71,6 +71,7 @@ impl Shard {
         }
         route.lagging = lagging;
         route.trim();
+        outbox.flush_some();
         if waiting {
             self.request_keyframe(track, Some(best));
         }
