@@ -64,8 +64,8 @@ class Remote:
     """The header extension of transport-wide sequence numbers, where it was agreed on."""
     video: tuple[int, int | None] = (VIDEO_PAYLOAD_TYPE, RTX_PAYLOAD_TYPE)
     """Payload types of the picture and, where agreed on, of its retransmissions."""
-    checks: float = 0.03
-    """Seconds that its ICE agent wants before it listens to DTLS."""
+    checks: float = 0.0
+    """Seconds that its ICE agent wants, beyond its answer to our check, before it takes DTLS."""
     probes: int | None = None
     """That of packets which are no media, where the server probes the path with such."""
 

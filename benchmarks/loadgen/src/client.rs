@@ -72,6 +72,8 @@ pub(crate) struct Client {
     sampled: bool,
     feedback: Feedback,
     answered: bool,
+    /// Handshake datagrams that wait for the answer to a check: before it there is no path.
+    early: Vec<Vec<u8>>,
     next_check: Micros,
     scratch: Vec<u8>,
 }
@@ -95,6 +97,7 @@ impl Client {
             sampled: config.sampled,
             feedback: Feedback::new(config.feedback),
             answered: false,
+            early: Vec::new(),
             next_check: 0,
             scratch: Vec::new(),
         }
@@ -153,7 +156,12 @@ impl Client {
         const REQUEST: [u8; 2] = [0, 1];
         let id = datagram.get(8..20).and_then(|id| id.first_chunk());
         match id.filter(|_| datagram.starts_with(&REQUEST)) {
-            None => self.answered = true,
+            None => {
+                self.answered = true;
+                for datagram in std::mem::take(&mut self.early) {
+                    self.socket.send_to(&datagram, self.remote.address);
+                }
+            }
             Some(id) => {
                 self.scratch.clear();
                 let own = self.remote.local_pwd.as_bytes();
@@ -244,8 +252,12 @@ impl Client {
         self.socket.send_to(&self.scratch, self.remote.address);
     }
 
-    pub(crate) fn send_dtls(&mut self, datagram: &[u8]) {
-        self.socket.send_to(datagram, self.remote.address);
+    pub(crate) fn send_dtls(&mut self, datagram: Vec<u8>) {
+        if self.answered {
+            self.socket.send_to(&datagram, self.remote.address);
+        } else {
+            self.early.push(datagram);
+        }
     }
 
     /// Publish one packet of the trace.

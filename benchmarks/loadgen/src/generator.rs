@@ -246,7 +246,7 @@ impl Runner {
             Order::Add { client, config } => self.add(client, config),
             Order::StampArrivals => self.stamping = true,
             Order::Dtls { client, datagram } => {
-                self.with(client, |c| c.send_dtls(&datagram));
+                self.with(client, |c| c.send_dtls(datagram));
             }
             Order::Keys {
                 client,
@@ -308,7 +308,9 @@ impl Runner {
         while self.clients.len() <= index {
             self.clients.push(None);
         }
-        self.clients[index] = Some(Client::new(socket, config));
+        let mut client = Client::new(socket, config);
+        client.poll(self.now()); // its first check
+        self.clients[index] = Some(client);
     }
 
     /// Let a client turn hostile, on a thread of its own that ends by itself.
