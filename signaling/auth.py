@@ -101,7 +101,7 @@ def verify(token: str | None, keys: Mapping[str, str]) -> Permissions:
         raise NotAuthenticated("The token is not signed by a key of this node.") from None
     except (jwt.PyJWTError, ValueError, TypeError):
         raise NotAuthenticated("The token is malformed.") from None
-    if keys.get(claims.get("iss")) != secret:
+    if keys.get(str(claims.get("iss"))) != secret:
         raise NotAuthenticated("The token is not signed by a key of this node.")
     return _permissions(claims)
 
