@@ -18,7 +18,8 @@ system time of the whole server process. The node is as it is shipped, but for t
 recorder, which is off. Schools take SRTP with AEAD_AES_128_GCM; they send receiver reports each
 second and transport-wide feedback every 100 ms where it was negotiated, and ask for one video
 packet in 1,000 again. One school in 32 opens what it gets, the others count it. A teacher sends
-H264 at 30 frames a second and Opus: a frame at once, or, where paced is said, spread over 10 ms.
+H264 at 30 frames a second and Opus: a frame at once, or, where paced is said, spread over 10 ms, a
+larger one over as much more.
 `generator_cpu` near 1 would mean that the generator was the limit; `others_cpu` and `stolen_cpu`
 are what other processes and the hypervisor took of the two cores: with more than a little, distrust
 the row."""

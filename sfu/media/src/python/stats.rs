@@ -80,6 +80,7 @@ pub(super) fn downtrack_stats<'py>(
         dict.set_item("source", stats.source.map(|s| s.0))?;
         dict.set_item("packets", stats.counters.packets)?;
         dict.set_item("octets", stats.counters.octets)?;
+        dict.set_item("padded", stats.counters.padded)?;
         dict.set_item("resent", stats.counters.resent)?;
         dict.set_item("unavailable", stats.counters.unavailable)?;
         dict.set_item(

@@ -45,6 +45,8 @@ pub struct SinkCounters {
     pub packets: u64,
     /// Their payload bytes.
     pub octets: u64,
+    /// Of the packets, those padded to the size of their neighbours.
+    pub padded: u64,
     /// Retransmissions sent.
     pub resent: u64,
     /// Retransmissions asked for that were no longer to be had.
@@ -142,6 +144,9 @@ impl RtpSink {
             timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
             ssrc: self.config.ssrc,
         };
+        // A retransmission without RTX repeats the packet, and will not know of any padding.
+        let padding = self.config.rtx.map_or(0, |_| padding);
+        self.counters.padded += u64::from(padding > 0);
         let transport = link.sent.next_sequence();
         let slot = stamp.sequence as usize % REMEMBERED;
         if let Some(slot) = self.transport_sequences.get_mut(slot) {
@@ -156,9 +161,7 @@ impl RtpSink {
                 self.write_header(arena, &header, transport, packet);
             }
             arena.extend_from_slice(&packet.payload);
-            if self.config.rtx.is_some() {
-                rtp::pad(arena, start, padding);
-            }
+            rtp::pad(arena, start, padding);
             len = seal(link.srtp, roc, arena, start)?;
             Ok::<_, CryptoError>(())
         });

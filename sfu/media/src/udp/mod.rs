@@ -232,6 +232,35 @@ mod tests {
     }
 
     #[test]
+    fn where_the_kernel_will_not_segment_a_train_leaves_in_pieces() {
+        let (from, to) = (loopback(), loopback());
+        // Linux segments no datagrams without checksums: EINVAL.
+        set_option(
+            from.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NO_CHECK,
+            1,
+        )
+        .expect("set");
+        let path = Path {
+            remote: to.local_addr().expect("bound"),
+            local: Ipv4Addr::LOCALHOST.into(),
+        };
+        let mut outbox = Outbox::new(Box::new(from));
+        for round in 0..2 {
+            for i in 0..4 {
+                outbox.push(path, &[round * 4 + i; 100]);
+            }
+            outbox.flush();
+        }
+        let sent: Vec<_> = (0..8).map(|i| vec![i; 100]).collect();
+        assert_eq!(receive_all(&to, 8), sent);
+        let socket = outbox.transmitter();
+        assert!(!socket.segments());
+        assert_eq!((socket.counters.datagrams, socket.counters.refused), (8, 0));
+    }
+
+    #[test]
     fn a_datagram_tells_how_long_it_waited() {
         let (mut from, to) = (loopback(), loopback());
         to.coalesce_and_stamp();
