@@ -82,7 +82,7 @@ async def _fill(taught: Lesson, options: argparse.Namespace, load: float) -> Non
     for _ in range(3):  # a lesson costs less the more there are: once is not near enough
         taught.change(paced)
         await asyncio.sleep(SETTLE / 2)
-        busy = (await taught.span(PROBE_SECONDS)).server_cpu
+        busy = (await _quiet(taught, PROBE_SECONDS)).server_cpu
         wanted = min(round(len(taught.teachers) * load / busy), MAX_LESSONS)
         if wanted <= len(taught.teachers):
             return
@@ -112,10 +112,14 @@ async def _one_lesson(options: argparse.Namespace, schools: int) -> dict[str, An
 
 
 async def _span(taught: Lesson, trace: Trace, seconds: float) -> Span:
-    """What is measured while the machine is ours: a span of which the hypervisor took more than a
-    little tells of it, and of nothing else, and is measured again."""
     taught.change(trace)
     await asyncio.sleep(SETTLE)
+    return await _quiet(taught, seconds)
+
+
+async def _quiet(taught: Lesson, seconds: float) -> Span:
+    """What is measured while the machine is ours: a span of which the hypervisor took more than a
+    little tells of it, and of nothing else, and is measured again."""
     spans: list[Span] = []
     for _ in range(ATTEMPTS):
         spans.append(await taught.span(seconds))

@@ -23,7 +23,7 @@ RUNS = {
     "fanout": "fanout --viewers 300 --seconds 15",
     "fanout_audio": "fanout --audio-only",
     "capacity": "capacity",
-    "latency": "latency --sweep --seconds 10",
+    "latency": "latency --sweep --seconds 8",
     "joins": "joins",
     "memory": "memory",
     "flood": "flood",
