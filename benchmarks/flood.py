@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.lesson import SETTLE, Trace, lesson, trace_options
 from benchmarks.machine import conditions
-from benchmarks.span import Span, percentile
+from benchmarks.span import Span
 
 SPREAD_US = 10_000
 
@@ -57,11 +57,8 @@ async def _run(options: argparse.Namespace) -> tuple[Span, Span]:
 
 
 def _figures(span: Span) -> dict[str, Any]:
-    latencies = span.latencies_us
     return {
-        "p50_us": round(percentile(latencies, 0.5)),
-        "p99_us": round(percentile(latencies, 0.99)),
-        "p999_us": round(percentile(latencies, 0.999)),
+        **span.latency,
         "server_cpu": round(span.server_cpu, 3),
         **span.generator(),
     }

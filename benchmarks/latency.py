@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.lesson import SETTLE, Lesson, Trace, lesson
 from benchmarks.machine import conditions
-from benchmarks.span import Span, percentile, percentile_of
+from benchmarks.span import QUANTILES, Span, percentile_of
 
 SPREAD_US = 10_000
 MAX_STOLEN = 0.02
@@ -130,12 +130,9 @@ async def _quiet(taught: Lesson, attempts: int, seconds: float) -> Span:
 
 
 def _figures(span: Span) -> dict[str, Any]:
-    latencies = span.latencies_us
     return {
-        "p50_us": round(percentile(latencies, 0.5)),
-        "p99_us": round(percentile(latencies, 0.99)),
-        "p999_us": round(percentile(latencies, 0.999)),
-        "samples": len(latencies),
+        **span.latency,
+        "samples": len(span.latencies_us),
         "loss": span.loss,
         "server_cpu": round(span.server_cpu, 3),
         **span.generator(),
@@ -144,9 +141,8 @@ def _figures(span: Span) -> dict[str, Any]:
 
 
 def _inside(span: Span) -> dict[str, Any]:
-    """The node's own account: from the read that brought a packet to the send that took it."""
+    """The node's own account: from the kernel's receipt of a packet to the send that took it."""
     times = span.histogram("forwarding_us")
     if not times:
         return {}
-    parts = {"p50_us": 0.5, "p99_us": 0.99, "p999_us": 0.999}
-    return {"inside_node": {name: percentile_of(times, part) for name, part in parts.items()}}
+    return {"inside_node": {name: percentile_of(times, part) for name, part in QUANTILES.items()}}

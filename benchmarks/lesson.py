@@ -23,7 +23,6 @@ from benchmarks.machine import (
 )
 from benchmarks.span import Moment as Moment
 from benchmarks.span import Span as Span
-from benchmarks.span import percentile as percentile
 from clients.headless.api import Api
 from clients.headless.node import Node
 

@@ -33,6 +33,9 @@ class Moment:
     time: float
 
 
+QUANTILES = {"p50_us": 0.5, "p99_us": 0.99, "p999_us": 0.999}
+
+
 @dataclass(frozen=True)
 class Span:
     """What happened between two moments."""
@@ -105,6 +108,12 @@ class Span:
     def latencies_us(self) -> list[float]:
         """One way through the node for each packet of the sample, sorted."""
         return sorted(ns / 1e3 for ns in self.after.clients["latencies_ns"])
+
+    @property
+    def latency(self) -> dict[str, int]:
+        """What an answer tells of them."""
+        latencies = self.latencies_us
+        return {name: round(percentile(latencies, part)) for name, part in QUANTILES.items()}
 
     @property
     def bytes_per_packet(self) -> float:

@@ -6,6 +6,7 @@ import json
 import socket
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,7 @@ async def _rooms(port: int) -> AsyncIterator[_Rooms]:
         await rooms.close()
 
 
-class _Talk:
+class _Talk(ABC):
     """One client's side of the signaling, until its server is found and ever after."""
 
     def __init__(
@@ -164,9 +165,9 @@ class _Talk:
             now = rtc.Ping(timestamp=int(time.time() * 1000))
             await self.send(rtc.SignalRequest(ping_req=now))
 
+    @abstractmethod
     async def handle(self, said: rtc.SignalResponse) -> None:
         """What only a teacher or only a school hears."""
-        raise NotImplementedError
 
     async def send(self, request: rtc.SignalRequest) -> None:
         """Say something."""

@@ -121,6 +121,17 @@ async def replayed(url: str, entry: Json, source: str = "camera") -> Seen:
     return await asyncio.to_thread(look_at, picture, sound)
 
 
+async def replayed_whole(url: str, sent: int) -> Seen:
+    """What the archive of "math" shows, from the first of the pictures sent to the last."""
+    entry = await archived(url, "math")
+    assert entry["state"] == "complete"
+    seen = await replayed(url, entry)
+    assert breaks(seen.taught) == []
+    assert seen.taught[0] == 0
+    assert seen.frames >= sent - 5
+    return seen
+
+
 def breaks(numbers: list[int | None], modulo: int = CLIP_FRAMES) -> list[tuple[int, object]]:
     """Where pictures do not follow each other: (place, what stands there)."""
     found: list[tuple[int, object]] = []

@@ -289,17 +289,11 @@ impl Peer {
         now: Micros,
         outbox: &mut Outbox<T>,
     ) -> usize {
-        let (Some(srtp), Some(path)) = (self.srtp.as_ref(), self.ice.path()) else {
+        let Some(mut link) = link(&self.srtp, &self.ice, &mut self.sent, now) else {
             return packets.count();
         };
         let sink = &mut self.sinks[sink];
         let passes = !sink.config.codec.is_video();
-        let mut link = Link {
-            srtp: &srtp.outbound,
-            path,
-            sent: &mut self.sent,
-            now,
-        };
         self.pacer.refill(now);
         let mut count = 0;
         for Released { packet, padding } in packets {
@@ -322,14 +316,8 @@ impl Peer {
         now: Micros,
         outbox: &mut Outbox<T>,
     ) {
-        let (Some(srtp), Some(path)) = (self.srtp.as_ref(), self.ice.path()) else {
+        let Some(mut link) = link(&self.srtp, &self.ice, &mut self.sent, now) else {
             return;
-        };
-        let mut link = Link {
-            srtp: &srtp.outbound,
-            path,
-            sent: &mut self.sent,
-            now,
         };
         self.pacer.spend(packet.payload.len());
         self.sinks[sink].resend(packet, stamp, &mut link, outbox);
@@ -514,4 +502,20 @@ impl Peer {
             inputs.push(Input::KeyframeRequest { sink });
         }
     }
+}
+
+/// What is needed to send media to a peer that is there. Of its parts, not of the peer: its sinks
+/// are changed meanwhile.
+fn link<'a>(
+    srtp: &'a Option<Srtp>,
+    ice: &IceLite,
+    sent: &'a mut SentPackets,
+    now: Micros,
+) -> Option<Link<'a>> {
+    Some(Link {
+        srtp: &srtp.as_ref()?.outbound,
+        path: ice.path()?,
+        sent,
+        now,
+    })
 }

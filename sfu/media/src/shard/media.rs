@@ -18,18 +18,15 @@ impl Shard {
         let mut fed = std::mem::take(&mut self.fed);
         self.next_release = Micros::MAX;
         fed.retain(|&track| {
-            let due = self.routes.get(&track).and_then(|r| r.due(self.hold));
-            match due {
-                Some(due) if due > now => {
-                    self.next_release = self.next_release.min(due);
-                    true
-                }
-                due => {
-                    due.into_iter()
-                        .for_each(|_| self.forward_track(track, now, outbox));
-                    false
-                }
+            let Some(due) = self.routes.get(&track).and_then(|r| r.due(self.hold)) else {
+                return false;
+            };
+            if due > now {
+                self.next_release = self.next_release.min(due);
+                return true;
             }
+            self.forward_track(track, now, outbox);
+            false
         });
         self.fed = fed; // its memory serves the next batch
     }

@@ -137,13 +137,7 @@ impl RtpSink {
         };
         self.counters.packets += 1;
         self.counters.octets += packet.payload.len() as u64;
-        let header = RtpHeader {
-            marker: packet.marker,
-            payload_type: self.config.payload_type,
-            sequence: stamp.sequence as u16,
-            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
-            ssrc: self.config.ssrc,
-        };
+        let header = self.header(packet, stamp);
         // A retransmission without RTX repeats the packet, and will not know of any padding.
         let padding = self.config.rtx.map_or(0, |_| padding);
         self.counters.padded += u64::from(padding > 0);
@@ -200,11 +194,10 @@ impl RtpSink {
     ) {
         self.rtx_sequence += 1;
         let header = RtpHeader {
-            marker: packet.marker,
             payload_type,
             sequence: self.rtx_sequence as u16,
-            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
             ssrc,
+            ..self.header(packet, stamp)
         };
         let roc = (self.rtx_sequence >> 16) as u32;
         let transport = link.sent.next_sequence();
@@ -238,13 +231,7 @@ impl RtpSink {
             }
             None => 0, // not negotiated: no packet has one
         };
-        let header = RtpHeader {
-            marker: packet.marker,
-            payload_type: self.config.payload_type,
-            sequence: stamp.sequence as u16,
-            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
-            ssrc: self.config.ssrc,
-        };
+        let header = self.header(packet, stamp);
         let roc = (stamp.sequence >> 16) as u32;
         let sent = outbox.write(link.path, 0, |arena, start| {
             self.write_header(arena, &header, transport, packet);
@@ -292,6 +279,17 @@ impl RtpSink {
         rtcp::sdes_cname(out, self.config.ssrc, &self.config.cname);
         self.reports_sent.rotate_right(1);
         self.reports_sent[0] = ((ntp >> 16) as u32, now);
+    }
+
+    /// The header under which the viewer gets a packet.
+    fn header(&self, packet: &Packet, stamp: Stamp) -> RtpHeader {
+        RtpHeader {
+            marker: packet.marker,
+            payload_type: self.config.payload_type,
+            sequence: stamp.sequence as u16,
+            timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
+            ssrc: self.config.ssrc,
+        }
     }
 
     /// Header and extension, with what the packet brings of its own.
