@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.linklab import metrics, namespaces
 from benchmarks.linklab.lab import LabError
 from benchmarks.linklab.lesson import Conditions, hold
+from benchmarks.linklab.plot import plot
 from benchmarks.linklab.profile import AFTER_OUTAGE, NAMES, OUTAGE_AT, load
 from benchmarks.linklab.systems import SYSTEMS, Teaching
 from benchmarks.machine import conditions as machine
@@ -39,6 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outage", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--rain", action="store_true", help="heavier losses, E and F only")
     parser.add_argument("--loss", type=float, help="independent losses instead, 0-1")
+    parser.add_argument("--viewers-good", type=int, default=0, help="further ones, not weak")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="rates and queue")
     parser.add_argument("--raw", type=Path, metavar="FILE", help="what was observed, as JSON")
     parser.add_argument("--attempts", type=int, default=3, help="at a run that is not late")
 
@@ -64,7 +67,9 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
         options.seconds, options.seed, outage=options.outage, rain=options.rain, loss=options.loss
     )
     teaching = Teaching(options.codec)
-    wanted = Conditions(profile, script, options.seconds, options.seed, teaching)
+    wanted = Conditions(
+        profile, script, options.seconds, options.seed, teaching, options.viewers_good
+    )
     rejected = 0
     while True:
         seen = await hold(SYSTEMS[options.system], wanted)
@@ -75,6 +80,9 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
         _LOG.info("rejected: the emulator was %d us late", figures["late_us_max"])
         if rejected >= options.attempts:
             raise LabError(f"the emulator was late in each of {rejected} runs")
+    if options.plot:
+        title = f"{options.system} on {options.profile}, {profile.title}, seed {options.seed}"
+        options.plot.write_text(plot(seen, title))
     if options.raw:
         options.raw.write_text(json.dumps(asdict(seen)))
     return {

@@ -18,6 +18,7 @@ from benchmarks.linklab.emulator import Side
 from benchmarks.linklab.lab import Lab, LabError, lab
 from benchmarks.linklab.observed import Observed, Sample
 from benchmarks.linklab.profile import Flow, Profile, Script
+from benchmarks.linklab.strong import Strong, strong
 from benchmarks.linklab.systems import Call, System, Teaching
 from benchmarks.machine import core_seconds
 
@@ -26,6 +27,8 @@ SAMPLE_S = 1.0
 TEACHER_PATIENCE = 15.0
 """Seconds for the teacher's upper layer to be there; a lesson has begun before schools join."""
 TEACHER_SETTLES = 3.0
+STRONG_SETTLE = 5.0
+"""Seconds for their estimates to rise."""
 _CORES = range(os.cpu_count() or 1)
 _END_PATIENCE = 10.0
 _LOG = logging.getLogger("benchmarks.weaklink")
@@ -40,6 +43,8 @@ class Conditions:
     seconds: float
     seed: int
     teaching: Teaching
+    strong: int = 0
+    """Further schools, on the good side."""
 
 
 async def hold(system: System, conditions: Conditions) -> Observed:
@@ -84,13 +89,29 @@ class _Run:
         self._seen = Observed(
             conditions.seconds, conditions.script, conditions.teaching.flip_s, call.broadcasts
         )
-        self._samples: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
+        self._strong: Strong | None = None
 
     async def hold(self) -> Observed:
         await self._call.teach(self._teacher, self._conditions.teaching)
         if self._call.broadcasts:
             await self._teacher_settles()
         await self._call.prepare(self._viewer)
+        async with self._others() as self._strong:
+            return await self._hold()
+
+    @contextlib.asynccontextmanager
+    async def _others(self) -> AsyncIterator[Strong | None]:
+        number, codec = self._conditions.strong, self._conditions.teaching.codec
+        if not number:
+            yield None
+            return
+        if self._call.school is None:
+            raise LabError("there is one viewer only: it is a call from peer to peer")
+        async with strong(number, self._call.school, codec) as others:
+            await asyncio.sleep(STRONG_SETTLE)
+            yield others
+
+    async def _hold(self) -> Observed:
         before = core_seconds(*_CORES)
         began_ms = time.time() * 1e3
         self._began = asyncio.get_running_loop().time()
@@ -160,17 +181,18 @@ class _Run:
         while True:
             await self._sleep_until(number * SAMPLE_S)
             number += 1
-            link, sender, published = self._samples
-            link.append(Sample(self._now(), await self._link.snapshot()))
-            sender.append(Sample(self._now(), await self._call.counters(self._teacher)))
+            seen = self._seen
+            seen.link.append(Sample(self._now(), await self._link.snapshot()))
+            seen.sender.append(Sample(self._now(), await self._call.counters(self._teacher)))
             rows = await self._teacher.evaluate("() => linklab.sending()")
-            published.append(Sample(self._now(), {"bytes": _best_bytes(rows), "rows": rows}))
+            seen.published.append(Sample(self._now(), {"bytes": _best_bytes(rows), "rows": rows}))
+            if self._strong:
+                seen.strong.append(Sample(self._now(), self._strong.counters()))
 
     async def _gather(self, began_ms: float) -> Observed:
         async with asyncio.timeout(_END_PATIENCE):
             notes = await self._viewer.evaluate("() => linklab.notes()")
             taught = await self._teacher.evaluate("() => linklab.taught")
-        self._seen.link, self._seen.sender, self._seen.published = self._samples
         return self._seen.note(notes, taught, began_ms)
 
     def _now(self) -> float:

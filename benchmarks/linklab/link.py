@@ -82,6 +82,22 @@ class Settings:
         return self.rate_bps / 8 * self.queue_ms / 1e3
 
 
+class Bursts:
+    """Which packets are lost: the chain of `Loss`, a step for each packet."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(f"loss {seed}")
+        self._bad = False
+
+    def loses(self, loss: Loss | None) -> bool:
+        """Whether the next packet is lost, on a link that is so now."""
+        if loss is None:
+            return False
+        chance = self._rng.random()
+        self._bad = chance >= loss.r if self._bad else chance < loss.p
+        return self._bad
+
+
 class Counts:
     """What has happened to packets so far."""
 
@@ -113,9 +129,8 @@ class Link(Generic[P]):
 
     def __init__(self, settings: Settings, seed: int) -> None:
         self.settings = settings
-        self._losses = random.Random(f"loss {seed}")
+        self._bursts = Bursts(seed)
         self._jitters = random.Random(f"jitter {seed}")
-        self._bad = False
         self._jitter = 0.0  # ms, of either sign
         self._jitter_at = 0.0
         self._queue: deque[_Waiting[P]] = deque()
@@ -195,21 +210,13 @@ class Link(Generic[P]):
     def _transmitted(self, waiting: _Waiting[P], done: float) -> None:
         waited = done - waiting.came - self._time(waiting.size * 8)
         waiting.counts.waits_ms[max(0, int(waited)) // MILLISECOND] += 1
-        lost = self._is_lost()
+        lost = self._bursts.loses(self.settings.loss)
         if not self.settings.up:
             waiting.counts.outage_drops += 1
         elif lost:
             waiting.counts.lost += 1
         else:
             self._fly(waiting, done)
-
-    def _is_lost(self) -> bool:
-        loss = self.settings.loss
-        if loss is None:
-            return False
-        chance = self._losses.random()
-        self._bad = chance >= loss.r if self._bad else chance < loss.p
-        return self._bad
 
     def _fly(self, waiting: _Waiting[P], done: float) -> None:
         arrival = math.ceil(done + self._delay(done) * MILLISECOND)

@@ -24,7 +24,7 @@ media_age_s             from the drawing of a camera picture to its decoding
 import json
 import statistics
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +38,8 @@ AFTER_DARK = 3.0
 AFTER_FLOWS = 3.0
 """Seconds until a queue that others filled is empty again."""
 LEGIBLE_DB = 35.0
+TOP_BPS = 1_400_000
+"""What the teacher sends in the best quality, about: a peer to peer call adapts, and tells not."""
 _RATE = 48_000
 _MEAN_OF = 30  # pictures
 _BACK_S = 0.5
@@ -54,6 +56,7 @@ def figures(seen: Observed) -> dict[str, Any]:
         **_slides(seen),
         **_network(seen),
         **_ages(seen),
+        **_strong(seen),
         "first_frame_s": _first(seen),
         "first_sound_s": _first_sound(seen),
         "busy_cores": seen.busy_cores,
@@ -143,6 +146,36 @@ def _camera(seen: Observed) -> dict[str, Any]:
         "camera_fps": round(len(shown) / _judged_seconds(seen, WARM_UP), 1),
         "layer_switches_per_min": round(switches / minutes, 2) if minutes else None,
     }
+
+
+def _strong(seen: Observed) -> dict[str, Any]:
+    """The schools on the good side: the part of what the teacher sends that the worst-off got, in
+    the run and in its worst five seconds."""
+    if not seen.strong:
+        return {}
+    start = next(sample for sample in seen.strong if sample.at >= WARM_UP)
+    spans = [(start, seen.strong[-1])]
+    fives = list(zip(seen.strong, seen.strong[5:], strict=False))
+    return {
+        "strong_viewers": len(start.counters["bytes"]),
+        "strong_share": _least_share(seen, spans),
+        "strong_share_of_5s": _least_share(seen, [s for s in fives if s[0].at >= WARM_UP]),
+        "strong_lost": sum(seen.strong[-1].counters["lost"]) - sum(start.counters["lost"]),
+    }
+
+
+def _least_share(seen: Observed, spans: Sequence[tuple[Sample, Sample]]) -> float | None:
+    shares = []
+    for before, after in spans:
+        sent = [_at(seen.published, sample.at)["bytes"] for sample in (before, after)]
+        got = zip(before.counters["bytes"], after.counters["bytes"], strict=True)
+        if sent[1] > sent[0]:
+            shares.append(min(new - old for old, new in got) / (sent[1] - sent[0]))
+    return round(min(shares), 3) if shares else None
+
+
+def _at(samples: Sequence[Sample], at: float) -> Mapping[str, Any]:
+    return min(samples, key=lambda sample: abs(sample.at - at)).counters
 
 
 def pauses(seen: Observed) -> Iterator[Window]:
@@ -256,61 +289,69 @@ def series(samples: Iterable[Sample], counter: str) -> list[tuple[float, float]]
 
 
 def _queue(samples: Sequence[Sample], judged: Holds, way: str) -> float | None:
-    waits: Counter[float] = Counter()
+    found: Counter[float] = Counter()
     for before, after in pairwise(samples):
         if judged(before.at) and judged(after.at):
-            for kind in ("lesson", "flows"):
-                old = before.counters[way][kind]["waits_ms"]
-                for wait, count in after.counters[way][kind]["waits_ms"].items():
-                    waits[float(wait)] += count - old.get(wait, 0)
-    return percentile_of(waits, 0.95) if waits else None
+            found.update(waits(before, after, way))
+    return percentile_of(found, 0.95) if found else None
+
+
+def waits(before: Sample, after: Sample, way: str) -> Counter[float]:
+    """Histogram of what packets waited between two snapshots, in milliseconds."""
+    found: Counter[float] = Counter()
+    for kind in ("lesson", "flows"):
+        old = before.counters[way][kind]["waits_ms"]
+        for wait, count in after.counters[way][kind]["waits_ms"].items():
+            found[float(wait)] += count - old.get(wait, 0)
+    return found
 
 
 def _capacity(seen: Observed) -> dict[str, Any]:
-    """Received, of what the link carried or the teacher offered, second by second."""
+    """Rates while nobody else used the link: received, carried by the link, offered."""
     judged = alone(seen)
-    carried = offered = 0.0
-    for before, after in pairwise(seen.link):
-        if judged(before.at) and judged(after.at):
-            carried += after.counters["down"]["rate_bps"] / 8 * (after.at - before.at)
-    for before, after in pairwise(seen.published):
-        if judged(before.at) and judged(after.at):
-            offered += after.counters["bytes"] - before.counters["bytes"]
-    received = sum(_received(seen, source, judged) for source in _SOURCES)
-    if not carried:
-        return {"capacity_used": None, "media_kbps": None, "app_limited": None}
-    limit = min(carried, offered) if seen.broadcast else carried
+    received = [_rate(_of(seen, source), judged, _bytes) for source in _SOURCES]
+    media = sum(rate for rate in received if rate is not None)
+    link = _rate_of_link(seen, judged)
+    offered = _rate(seen.published, judged, lambda row: float(row["bytes"])) or 0.0
+    limit = min(link or 0.0, offered if seen.broadcast else TOP_BPS)
     return {
-        "capacity_used": round(received / limit, 3) if limit else None,
-        "app_limited": limit < carried,
-        "media_kbps": round(received * 8 / 1e3 / _judged_seconds(seen, WARM_UP, judged)),
-        "offered_kbps": round(offered * 8 / 1e3 / _judged_seconds(seen, WARM_UP, judged)),
+        "capacity_used": round(media / limit, 3) if limit else None,
+        "app_limited": limit < (link or 0.0),
+        "media_kbps": round(media / 1e3),
+        "link_kbps": round(link / 1e3) if link else None,
+        "offered_kbps": round(offered / 1e3),
     }
 
 
 _SOURCES = ("microphone", "camera", "slides")
 
 
-def _received(seen: Observed, source: str, judged: Holds) -> float:
-    rows = [sample for sample in seen.tracks if sample.counters["source"] == source]
-    return sum(
-        _bytes(after) - _bytes(before)
-        for before, after in pairwise(rows)
-        if judged(before.at) and judged(after.at)
-    )
+def _of(seen: Observed, source: str) -> list[Sample]:
+    return [sample for sample in seen.tracks if sample.counters["source"] == source]
 
 
-def _bytes(sample: Sample) -> float:
-    got = sample.counters
-    return float(
-        got.get("bytesReceived", 0)
-        + got.get("headerBytesReceived", 0)
-        - got.get("fecBytesReceived", 0)
-    )
+def _rate(
+    samples: Sequence[Sample], judged: Holds, counted: Callable[[Mapping[str, Any]], float]
+) -> float | None:
+    """Bits a second of a counter of bytes, over the judged time."""
+    pairs = [(a, b) for a, b in pairwise(samples) if judged(a.at) and judged(b.at)]
+    seconds = sum(after.at - before.at for before, after in pairs)
+    octets = sum(counted(after.counters) - counted(before.counters) for before, after in pairs)
+    return octets * 8 / seconds if seconds else None
 
 
-def _judged_seconds(seen: Observed, start: float, judged: Holds | None = None) -> float:
-    judged = judged or clear(seen)
+def _rate_of_link(seen: Observed, judged: Holds) -> float | None:
+    rates = [sample.counters["down"]["rate_bps"] for sample in seen.link if judged(sample.at)]
+    return statistics.fmean(rates) if rates else None
+
+
+def _bytes(got: Mapping[str, Any]) -> float:
+    octets = got.get("bytesReceived", 0) + got.get("headerBytesReceived", 0)
+    return float(octets - got.get("fecBytesReceived", 0))
+
+
+def _judged_seconds(seen: Observed, start: float) -> float:
+    judged = clear(seen)
     tenths = (tenth / 10 for tenth in range(int(start * 10), int(seen.seconds * 10)))
     return sum(0.1 for at in tenths if judged(at))
 

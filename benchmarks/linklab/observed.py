@@ -63,12 +63,14 @@ class Observed:
     """Each page, and when the teacher turned to it."""
     drawn: Mapping[int, float] = field(default_factory=dict)
     """When each picture of the camera was drawn."""
-    link: Sequence[Sample] = ()
+    link: list[Sample] = field(default_factory=list)
     """The emulator's snapshots."""
-    sender: Sequence[Sample] = ()
+    sender: list[Sample] = field(default_factory=list)
     """What the sender of the viewer's media tells of him."""
-    published: Sequence[Sample] = ()
+    published: list[Sample] = field(default_factory=list)
     """Bytes that the teacher has sent of the best quality of everything."""
+    strong: list[Sample] = field(default_factory=list)
+    """Bytes and losses of each school on the good side."""
     busy_cores: float = 0.0
     stolen_cpu: float = 0.0
     """Cores that worked, and that the hypervisor kept from us, while it ran."""

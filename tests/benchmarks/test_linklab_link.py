@@ -1,12 +1,13 @@
 """The emulated link keeps its word, on a virtual clock: rate, queue, loss, delay, order, seed."""
 
+import math
 import statistics
 from dataclasses import replace
 from itertools import groupby, pairwise
 
 import pytest
 
-from benchmarks.linklab.link import MILLISECOND, SECOND, Counts, Link, Loss, Settings
+from benchmarks.linklab.link import MILLISECOND, SECOND, Bursts, Counts, Link, Loss, Settings
 
 SIZE = 1_200
 
@@ -60,11 +61,21 @@ def test_an_idle_link_adds_transmission_and_delay_only():
 def test_loss_has_its_mean_and_its_bursts(mean: float, burst: float):
     loss = Loss.of(mean, burst)
     assert loss.mean == pytest.approx(mean)
-    packets = 200_000
-    arrived, counts = passes(Settings(0, loss=loss), packets, MILLISECOND)
-    assert counts.lost / packets == pytest.approx(mean, rel=0.06)
-    runs = [len(list(run)) for gone, run in groupby(n not in arrived for n in range(packets)) if gone]
-    assert statistics.mean(runs) == pytest.approx(burst, rel=0.05)
+    bursts, packets = Bursts(1), 500_000
+    runs = [
+        len(list(run)) for gone, run in groupby(bursts.loses(loss) for _ in range(packets)) if gone
+    ]
+    # Four standard deviations of the estimates from so many bursts.
+    tolerance = 4 / math.sqrt(len(runs))
+    assert statistics.mean(runs) == pytest.approx(burst, rel=tolerance)
+    assert sum(runs) / packets == pytest.approx(mean, rel=2 * tolerance)
+
+
+def test_what_a_link_loses_are_those_bursts():
+    loss, bursts = Loss.of(0.05, 2), Bursts(1)
+    arrived, counts = passes(Settings(1e6, loss=loss), 2_000, 10 * MILLISECOND)
+    assert set(arrived) == {number for number in range(2_000) if not bursts.loses(loss)}
+    assert counts.lost == counts.missing == 2_000 - len(arrived)
 
 
 @pytest.mark.parametrize("jitter_ms", [5, 20])

@@ -3,7 +3,7 @@
 
 const CAMERA = { width: 960, height: 540, mark: { x: 24, y: 510, cell: 14 } }
 const AUDIO_BPS = 40_000
-const SLIDES_BPS = 2_500_000
+const SLIDES_BPS = 5_000_000 // a page of text is legible with its first picture then, not with its sixth
 const LAYERS = [
   { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 120_000 },
   { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 400_000 },
