@@ -19,10 +19,13 @@ from benchmarks.linklab.lab import Lab
 from benchmarks.servers.program import program
 from clients.headless.api import Api
 from signaling.auth import TokenRole, mint
+from signaling.config import RtcConfig
 
 LESSON = "linklab"
 HTTP_PORT = 443
 """Plain HTTP, at the port that is open everywhere."""
+MEDIA_TCP_PORT = 8443
+"""Where media goes by TCP. A node in the open has it at port 443 of an address of its own."""
 _KEY = "linklab"
 _TTL = 3_600.0
 
@@ -100,7 +103,13 @@ class Tongbu(System):
 
 
 def _environment(lab: Lab, secret: str) -> Mapping[str, str]:
+    tcp = (
+        {"TONGBU_RTC__TCP_PORT": str(MEDIA_TCP_PORT)}
+        if "tcp_port" in RtcConfig.model_fields
+        else {}
+    )
     return {
+        **tcp,
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "TONGBU_BIND": lab.good.address,

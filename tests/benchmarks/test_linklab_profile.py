@@ -95,7 +95,7 @@ def test_another_loss_is_the_downlink_s_and_independent():
 
 def test_h_is_its_like_with_one_port():
     udp_blocked = load("HE")
-    assert udp_blocked.tcp_ports == (443,)
+    assert udp_blocked.tcp_ports == (443, 8443)
     assert udp_blocked.goals == "E"
     assert isinstance(udp_blocked.script(60, 1), Script)
     assert isinstance(udp_blocked.script(60, 1).links["down"], Settings)
