@@ -56,7 +56,7 @@ AUDIO_BACK = Metric("audio_back_s", "audio back after the outage", "s", absent=m
 SLIDE_BACK = Metric("slide_back_s", "slide back after the outage", "s", absent=math.inf)
 QUALITY_BACK = Metric("full_quality_back_s", "full quality back", "s", absent=math.inf)
 AGE = Metric("media_age_p95_s", "age of the picture, p95", "s", absent=math.inf)
-STRONG = Metric("strong_share_of_5s", "of full quality, worst 5 s", "%", 100, ">=", absent=0.0)
+STRONG = Metric("strong_share_of_10s", "of full quality, worst 10 s", "%", 100, ">=", absent=0.0)
 STRONG_LOST = Metric("strong_lost", "packets lost by strong viewers")
 
 _STEADY = (AUDIO, GAP, SLIDE, CAMERA, FIRST, SHARE, QUEUE, RESENT, SWITCHES)
