@@ -108,7 +108,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
         **figures,
         **({"outage_s": options.outage, **metrics.recovery(seen)} if options.outage else {}),
         "rejected": rejected,
-        "conditions": machine(),
+        "conditions": {key: machine()[key] for key in ("cpu", "cores", "kernel")},
     }
 
 
