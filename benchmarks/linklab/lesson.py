@@ -7,8 +7,9 @@ import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page, async_playwright
@@ -204,11 +205,17 @@ class _Run:
         await asyncio.sleep(max(0.0, at - self._now()))
 
 
-def _best_bytes(rows: list[dict[str, object]]) -> int:
+def _best_bytes(rows: Sequence[Mapping[str, Any]]) -> int:
     """Of sound, slides and the camera's upper layer: nobody can be given more."""
     best = [row for row in rows if row.get("rid") not in ("q", "h")]
-    keys = ("bytesSent", "headerBytesSent")
-    return sum(int(str(row.get(key) or 0)) for row in best for key in keys)
+    return sum(_first_bytes(row) for row in best)
+
+
+def _first_bytes(row: Mapping[str, Any]) -> int:
+    """What was sent for the first time, with RTP's fixed header."""
+    octets = (row.get("bytesSent") or 0) - (row.get("retransmittedBytesSent") or 0)
+    packets = (row.get("packetsSent") or 0) - (row.get("retransmittedPacketsSent") or 0)
+    return int(octets + 12 * packets)
 
 
 @contextlib.asynccontextmanager

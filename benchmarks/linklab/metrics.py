@@ -14,8 +14,8 @@ slide_legible_s         from the teacher's turning a page to the first decoded p
                         that never gets there counts with the time it stood
 first_frame_s           from the viewer's question to his first decoded picture
 queue_p95_ms            what packets waited for the link's transmitter, while nobody else used it
-capacity_used           media received (RTP) of what the link could carry, or of what the teacher
-                        sends in the best quality, if that is less (`app_limited`)
+capacity_used           media received, each packet once, of what the link could carry, or of what
+                        the teacher sends in the best quality where that is less (`app_limited`)
 retransmit_ratio        packets sent again for each that the link lost
 layer_switches_per_min  changes of the camera's picture size, from `STEADY` on
 media_age_s             from the drawing of a camera picture to its decoding
@@ -40,6 +40,8 @@ AFTER_FLOWS = 3.0
 LEGIBLE_DB = 35.0
 TOP_BPS = 1_400_000
 """What the teacher sends in the best quality, about: a peer to peer call adapts, and tells not."""
+_HEADER = 12
+"""Octets of RTP's fixed header."""
 _RATE = 48_000
 _MEAN_OF = 30  # pictures
 _BACK_S = 0.5
@@ -315,14 +317,16 @@ def _capacity(seen: Observed) -> dict[str, Any]:
     judged = alone(seen)
     received = [_rate(_of(seen, source), judged, _bytes) for source in _SOURCES]
     media = sum(rate for rate in received if rate is not None)
-    link = _rate_of_link(seen, judged)
+    rates = [float(s.counters["down"]["rate_bps"]) for s in seen.link if judged(s.at)]
     offered = _rate(seen.published, judged, lambda row: float(row["bytes"])) or 0.0
-    limit = min(link or 0.0, offered if seen.broadcast else TOP_BPS)
+    top = offered if seen.broadcast else TOP_BPS
+    limit = statistics.fmean(min(rate, top) for rate in rates) if rates else 0.0
     return {
-        "capacity_used": round(media / limit, 3) if limit else None,
-        "app_limited": limit < (link or 0.0),
+        # More than that is what came twice, and cannot be told from repairs.
+        "capacity_used": round(min(1.0, media / limit), 3) if limit else None,
+        "app_limited": any(rate > top for rate in rates),
         "media_kbps": round(media / 1e3),
-        "link_kbps": round(link / 1e3) if link else None,
+        "link_kbps": round(statistics.fmean(rates) / 1e3) if rates else None,
         "offered_kbps": round(offered / 1e3),
     }
 
@@ -344,14 +348,16 @@ def _rate(
     return octets * 8 / seconds if seconds else None
 
 
-def _rate_of_link(seen: Observed, judged: Holds) -> float | None:
-    rates = [sample.counters["down"]["rate_bps"] for sample in seen.link if judged(sample.at)]
-    return statistics.fmean(rates) if rates else None
-
-
 def _bytes(got: Mapping[str, Any]) -> float:
-    octets = got.get("bytesReceived", 0) + got.get("headerBytesReceived", 0)
-    return float(octets - got.get("fecBytesReceived", 0))
+    """Media that was received, each packet once, with the fixed header: no padding, no FEC.
+
+    What was sent again counts as far as there were holes that it could fill.
+    """
+    packets, again = got.get("packetsReceived", 0), got.get("retransmittedPacketsReceived", 0)
+    octets, octets_again = got.get("bytesReceived", 0), got.get("retransmittedBytesReceived", 0)
+    useful = min(1.0, max(0, got.get("packetsLost", 0)) / again) if again else 0.0
+    first = octets - octets_again - got.get("fecBytesReceived", 0) + (packets - again) * _HEADER
+    return float(first + (octets_again + again * _HEADER) * useful)
 
 
 def _judged_seconds(seen: Observed, start: float) -> float:

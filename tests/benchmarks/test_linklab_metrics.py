@@ -160,6 +160,25 @@ def test_capacity_is_what_the_link_has_or_the_teacher_sends():
     assert figures(run(published=rich))["capacity_used"] == pytest.approx(0.54, abs=0.001)
 
 
+def test_what_comes_twice_is_media_once():
+    twice = [
+        Sample(
+            at,
+            {
+                "source": "camera",
+                "bytesReceived": at * 200_000,
+                "packetsReceived": at * 200,
+                "retransmittedBytesReceived": at * 100_000,
+                "retransmittedPacketsReceived": at * 100,
+                "packetsLost": at * 10,
+            },
+        )
+        for at in range(60)
+    ]
+    said = figures(run(tracks=twice))
+    assert said["media_kbps"] == pytest.approx((100_000 + 10_000 + 12 * 110) * 8 / 1e3, abs=1)
+
+
 def test_what_others_queue_is_not_ours():
     script = Script(LINKS, flows=(Flow(20, 30, "down"),))
     links = [link(at, flows=max(0, min(at, 30) - 20) * 1_000) for at in range(60)]

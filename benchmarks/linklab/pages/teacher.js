@@ -220,9 +220,10 @@ async function sending() {
     if (report.type !== 'outbound-rtp') continue
     const { kind, rid, mid, bytesSent, headerBytesSent, packetsSent, retransmittedPacketsSent } = report
     const { frameWidth, framesPerSecond, qualityLimitationReason, targetBitrate, active } = report
-    const { qpSum, framesEncoded } = report
+    const { qpSum, framesEncoded, retransmittedBytesSent } = report
     rows.push({ kind, rid, mid, bytesSent, headerBytesSent, packetsSent, retransmittedPacketsSent,
-      frameWidth, framesPerSecond, qualityLimitationReason, targetBitrate, active, qpSum, framesEncoded })
+      frameWidth, framesPerSecond, qualityLimitationReason, targetBitrate, active, qpSum, framesEncoded,
+      retransmittedBytesSent })
   }
   return rows
 }
