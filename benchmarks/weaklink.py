@@ -11,11 +11,13 @@ link by `--rain`; without them there is neither. Needs root, Linux, and Debian's
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +34,7 @@ from benchmarks.servers import ServerError
 
 SYSTEMS: Mapping[str, System] = {s.name: s for s in (Tongbu(), PeerToPeer(), LiveKit())}
 MAX_LATE_US = 40_000
+_NICE = -10
 _LOG = logging.getLogger(__name__)
 
 
@@ -61,11 +64,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if (reason := namespaces.unavailable()) is not None:
         _refuse(f"This benchmark cannot run here: {reason}.")
     try:
-        return asyncio.run(_run(options))
+        with _before_others():
+            return asyncio.run(_run(options))
     except (ValueError, LabError, namespaces.NamespaceError, ServerError) as error:
         _refuse(str(error))
     except asyncio.CancelledError:
         _refuse("It was told to end, and has taken down the lab.")
+
+
+@contextlib.contextmanager
+def _before_others() -> Iterator[None]:
+    """What the lab starts comes before whatever else this machine does: a player that is kept from
+    its core conceals sound that has arrived."""
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
 def _refuse(why: str) -> NoReturn:
