@@ -21,6 +21,7 @@ fn main() {
         cases::outage(10.0, 1),
         cases::outage(30.0, 1),
         cases::camera_joins(cases::adsl(1), 2.5e6),
+        cases::camera_joins(cases::satellite(2), 1.5e6),
     ]);
     let chosen = |case: &Case| wanted.is_empty() || wanted.iter().any(|w| case.name.contains(w));
     for case in all.iter().filter(|case| chosen(case)) {

@@ -113,10 +113,10 @@ impl Aimd {
         self.reduce_to(carried * (KEPT - KEPT_LESS * long), now);
     }
 
-    /// Packets are lost because of us while `carried` arrives.
-    pub(super) fn reduce_for_loss(&mut self, carried: f64, now: Micros) {
-        self.note_capacity(carried);
-        self.reduce_to(carried * 0.97, now);
+    /// Packets are lost because of us; `rate` would fit.
+    pub(super) fn reduce_for_loss(&mut self, rate: f64, now: Micros) {
+        self.note_capacity(rate);
+        self.reduce_to(rate, now);
     }
 
     /// The link was seen to carry this.

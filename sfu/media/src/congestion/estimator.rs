@@ -24,17 +24,27 @@ const PATIENCE: Micros = 300 * MILLISECOND;
 /// Growth waits for a round trip and this.
 const PAUSE: Micros = 100 * MILLISECOND;
 const WORSE: Micros = 50 * MILLISECOND;
-/// With packets waiting longer than this the rate grows but slowly.
+/// With packets waiting longer than this the rate grows but slowly; and if they still do when a
+/// reduction should have told, there must be another: a queue that is full grows no more.
 const QUEUED: Micros = 60 * MILLISECOND;
 /// With packets waiting longer than this, probes would only make it worse.
 const BUSY: Micros = 30 * MILLISECOND;
-/// If packets never waited less than this for so long, or so many round trips, though the rate was
-/// reduced so often, the queue is another's, who fills it until it overflows (TCP). Against him only
-/// loss counts, until the queue is seen empty.
-const NEVER_EMPTY: Micros = 40 * MILLISECOND;
-const EMPTIES_IN: Micros = 4 * SECOND;
-const EMPTIES_IN_TRIPS: Micros = 8;
-const EMPTIES_BY: u32 = 3;
+/// If the queue is longer after a reduction took effect, by this, and so again, so many times within
+/// this time each, it is another who fills it until it overflows (TCP). Against him only loss
+/// counts, until packets have not waited for a while: he would not leave the queue empty.
+const DEFIED: Micros = 10 * MILLISECOND;
+const DEFIED_WITHIN: Micros = 6 * SECOND;
+const DEFIED_TIMES: u32 = 3;
+const EMPTY: Micros = 20 * MILLISECOND;
+const EMPTY_FOR: Micros = 2 * SECOND;
+/// What is kept of the carried rate when loss was ours; less against a competitor, who gives way
+/// further, and so that we see the queue empty if there is none.
+const LOSSY: f64 = 0.97;
+const CONTESTED: f64 = 0.85;
+/// Who sends less than this part of the estimate is limited by the lesson, and for loss keeps so much
+/// of the estimate at once.
+const LIMITED: f64 = 0.7;
+const KEPT_UNUSED: f64 = 0.85;
 /// Nothing heard of what was sent for this time, or three round trips, is an outage.
 const OUTAGE: Micros = SECOND;
 const OUTAGE_TRIPS: Micros = 3;
@@ -99,9 +109,10 @@ pub(super) struct Estimator {
     rtt: Micros,
     /// How long packets waited when the rate was last reduced.
     reduced_wait: Micros,
-    /// When the queue was last seen empty, and reductions since.
-    empty: Micros,
-    reductions: u32,
+    /// When packets last waited.
+    waited: Micros,
+    /// Reductions in a row that the queue defied.
+    defied: u32,
     outage: Option<Micros>,
     next_halving: Micros,
     /// Packets sent before this saw another link.
@@ -124,8 +135,8 @@ impl Estimator {
             implausible: 0,
             rtt: 0,
             reduced_wait: 0,
-            empty: now,
-            reductions: 0,
+            waited: now,
+            defied: 0,
             outage: None,
             next_halving: 0,
             stale_until: 0,
@@ -195,13 +206,19 @@ impl Estimator {
         let carried = self.carried();
         let verdict = self.loss.poll(self.aimd.target(), wait, self.rtt, now);
         let usage = self.delay.usage();
-        if wait < NEVER_EMPTY {
-            self.empty = now;
-            self.reductions = 0;
+        if wait > EMPTY {
+            self.waited = now;
+        } else if now > self.waited + EMPTY_FOR {
+            self.defied = 0;
         }
         let settled = now > self.aimd.reduced() + self.rtt + PATIENCE;
-        if usage == Usage::Over && wait > CONFIRMED && !self.is_contested(now) {
+        let grows = usage == Usage::Over && wait > CONFIRMED;
+        let stands = usage != Usage::Under && wait > QUEUED && settled;
+        if (grows || stands) && !self.is_contested() {
             if settled || wait > self.reduced_wait + WORSE {
+                if settled {
+                    self.note_defiance(wait, now);
+                }
                 self.reduced_wait = wait;
                 self.aimd.reduce(carried, wait, now);
                 self.handle_reduced(now);
@@ -294,11 +311,22 @@ impl Estimator {
         wait: Micros,
         now: Micros,
     ) {
-        let calm = usage == Usage::Normal || self.is_contested(now);
+        let calm = usage == Usage::Normal || self.is_contested();
         let settled = now > self.aimd.reduced() + self.rtt + PAUSE;
         match verdict {
             Some(Verdict::Congested(rate)) => {
-                self.aimd.reduce_for_loss(rate, now);
+                let part = if self.is_contested() {
+                    CONTESTED
+                } else {
+                    LOSSY
+                };
+                // A rate that is not used is not what was too much.
+                let used = self.sendings.bits_per_second().unwrap_or(0.0);
+                let least = match used < LIMITED * self.aimd.target() {
+                    true => self.aimd.target() * KEPT_UNUSED,
+                    false => 0.0,
+                };
+                self.aimd.reduce_for_loss((rate * part).max(least), now);
                 self.handle_reduced(now);
             }
             Some(Verdict::Inherent(rate)) => self.aimd.raise(rate),
@@ -309,14 +337,20 @@ impl Estimator {
         }
     }
 
-    /// Whether somebody else keeps the queue full.
-    fn is_contested(&self, now: Micros) -> bool {
-        let long = EMPTIES_IN.max(EMPTIES_IN_TRIPS * self.rtt);
-        self.reductions >= EMPTIES_BY && now.saturating_sub(self.empty) > long
+    /// Whether somebody else fills the queue.
+    fn is_contested(&self) -> bool {
+        self.defied >= DEFIED_TIMES
+    }
+
+    fn note_defiance(&mut self, wait: Micros, now: Micros) {
+        if wait > self.reduced_wait + DEFIED && now < self.aimd.reduced() + DEFIED_WITHIN {
+            self.defied += 1;
+        } else if wait + DEFIED < self.reduced_wait {
+            self.defied = 0;
+        }
     }
 
     fn handle_reduced(&mut self, now: Micros) {
-        self.reductions += 1;
         self.prober.handle_reduced(self.rtt, now);
     }
 

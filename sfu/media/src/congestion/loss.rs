@@ -13,7 +13,7 @@ use crate::clock::{MILLISECOND, Micros, SECOND};
 /// A window covers at least this time of sending, or the round trip...
 const LEAST_SPAN: Micros = 500 * MILLISECOND;
 /// ...and this many packets, or it is too uncertain...
-const LEAST_PACKETS: u32 = 20;
+const LEAST_PACKETS: u32 = 40;
 /// ...unless this passes: then it is closed and nothing follows from it.
 const MOST_SPAN: Micros = 5 * SECOND;
 /// Loss that no round trip may be waited for: half of it is enough.
@@ -182,7 +182,7 @@ impl Loss {
             return None;
         }
         let loss = f64::from(window.lost) / f64::from(window.packets.max(1));
-        let grave = loss > self.inherent + GRAVE;
+        let grave = self.is_grave(loss, window.packets);
         let enough = match grave {
             true => LEAST_SPAN.max(rtt) / 2,
             false => LEAST_SPAN.max(rtt),
@@ -216,7 +216,7 @@ impl Loss {
             self.fitted = self.fitted.max(rate);
             return Verdict::Clear;
         }
-        if !self.suspicious && loss < self.inherent + GRAVE {
+        if !self.suspicious && !self.is_grave(loss, packets) {
             self.suspicious = true;
             return Verdict::Suspicious;
         }
@@ -261,15 +261,21 @@ impl Loss {
     }
 
     fn learn(&mut self, rate: f64, loss: f64, packets: u32, wait: Micros) {
-        if wait > NO_QUEUE {
+        let less = loss < self.inherent - self.chance(packets);
+        if wait > NO_QUEUE && !less {
             return;
         }
         if self.windows <= FIRST_WINDOWS && loss <= BELIEVED {
             self.inherent += (loss - self.inherent) / f64::from(self.windows);
-        } else if rate < SURE * self.fitted || loss < self.inherent - self.chance(packets) {
+        } else if less || rate < SURE * self.fitted {
             let seen = loss.min(self.inherent + 2.0 * self.chance(packets));
             self.inherent += (seen.min(MOST_INHERENT) - self.inherent) * GAIN;
         }
+    }
+
+    /// Whether the loss is so far above the inherent that one window is enough.
+    fn is_grave(&self, loss: f64, packets: u32) -> bool {
+        loss > self.inherent + GRAVE.max(1.5 * self.chance(packets))
     }
 
     /// How far above the inherent loss chance may lie: the deviation of a mean of so many packets

@@ -7,8 +7,8 @@
 use crate::clock::{MILLISECOND, Micros, SECOND};
 
 /// A cluster lasts this: long against the jitter of most links, short against a queue (at twice the
-/// rate of the link it leaves half of it waiting).
-const DURATION: Micros = 60 * MILLISECOND;
+/// rate of the link it leaves half of that waiting).
+const DURATION: Micros = 80 * MILLISECOND;
 /// But it has at least this many bytes: five packets of a small size...
 const LEAST_BYTES: u64 = 1_500;
 /// ...and at most this many: 40 ms of 8 Mbit/s, for which no narrow line pays.
@@ -17,14 +17,14 @@ const MOST_BYTES: u64 = 40_000;
 const LEAST_PADDING: u64 = 200;
 /// At the start these multiples of the estimate are tried.
 const FIRST: [f64; 2] = [2.0, 4.0];
-/// Later this multiple, where more is wanted.
-const FACTOR: f64 = 2.0;
+/// Later this multiple at most, where more is wanted.
+const FACTOR: f64 = 3.0;
 /// What is wanted is tried with this in hand.
 const MARGIN: f64 = 1.15;
 /// More is wanted if it is this much more.
 const WORTH: f64 = 1.05;
 /// Between two clusters; twice as long after each that found nothing, up to the most.
-const INTERVAL: Micros = 4 * SECOND;
+const INTERVAL: Micros = 2 * SECOND;
 const MOST_INTERVAL: Micros = 64 * SECOND;
 /// A cluster that arrives this much slower than it was sent has met the link's capacity.
 const SLOWED: f64 = 0.9;
@@ -210,9 +210,7 @@ impl Prober {
             Some(_) => {
                 self.backoff = 0;
                 self.raised = Some(now);
-                // The next step of the start need not wait.
-                let wait = if self.firsts < FIRST.len() { 0 } else { SECOND };
-                self.next = now + wait;
+                self.next = now;
             }
             None => {
                 self.firsts = FIRST.len();
@@ -292,6 +290,15 @@ impl Cluster {
 mod tests {
     use super::*;
 
+    /// One that is past the start.
+    fn settled(wanted: f64) -> Prober {
+        Prober {
+            firsts: FIRST.len(),
+            wanted,
+            ..Prober::default()
+        }
+    }
+
     /// Run one cluster over a link of `capacity`, if one begins; its answer.
     fn probe(prober: &mut Prober, target: f64, capacity: f64, from: Micros) -> Option<f64> {
         let mut sequence = 1;
@@ -328,9 +335,7 @@ mod tests {
 
     #[test]
     fn a_narrow_link_answers_with_less_than_it_carries() {
-        let mut prober = Prober::default();
-        prober.firsts = FIRST.len();
-        prober.set_wanted(2e6, 0);
+        let mut prober = settled(2e6);
         let answer = probe(&mut prober, 600e3, 900e3, SECOND).expect("an answer");
         assert!((650e3..900e3).contains(&answer), "{answer}");
     }
@@ -352,9 +357,7 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_that_nobody_wants() {
-        let mut prober = Prober::default();
-        prober.firsts = FIRST.len();
-        prober.set_wanted(500e3, 0);
+        let mut prober = settled(500e3);
         assert_eq!(prober.poll(1e6, true, 1, 0, 100 * SECOND), None);
     }
 }

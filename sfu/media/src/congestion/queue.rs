@@ -6,8 +6,10 @@
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
 
-/// The least of this time, twice, is what packets have on the way now.
+/// The least of this time, twice, is what packets have on the way now...
 const RECENT: Micros = 60 * MILLISECOND;
+/// ...or of this many packets, where there are few: one of them is hardly ever without jitter.
+const RECENT_PACKETS: u32 = 5;
 /// The least of this time, [`EPOCHS`] times, is the way without a queue. A way that became longer
 /// (another satellite, a competitor who keeps the queue full) is taken for a queue no longer.
 const EPOCH: Micros = 4 * SECOND;
@@ -19,7 +21,8 @@ pub(super) struct Queue {
     epochs: [i64; EPOCHS],
     epoch: u64,
     recent: [i64; 2],
-    recent_number: u64,
+    recent_since: Micros,
+    recent_packets: u32,
 }
 
 impl Default for Queue {
@@ -28,7 +31,8 @@ impl Default for Queue {
             epochs: [i64::MAX; EPOCHS],
             epoch: 0,
             recent: [i64::MAX; 2],
-            recent_number: 0,
+            recent_since: 0,
+            recent_packets: 0,
         }
     }
 }
@@ -37,14 +41,14 @@ impl Queue {
     /// A packet sent at `sent` had this time on the way, on no particular clock.
     #[inline]
     pub(super) fn handle_transit(&mut self, sent: Micros, transit: i64) {
-        let number = sent / RECENT;
-        if number > self.recent_number {
-            let adjacent = number == self.recent_number + 1;
-            self.recent[0] = if adjacent { self.recent[1] } else { i64::MAX };
-            self.recent[1] = i64::MAX;
-            self.recent_number = number;
+        let age = sent.saturating_sub(self.recent_since);
+        if age >= RECENT && (self.recent_packets >= RECENT_PACKETS || age >= SECOND) {
+            self.recent = [self.recent[1], i64::MAX];
+            self.recent_since = sent;
+            self.recent_packets = 0;
         }
         self.recent[1] = self.recent[1].min(transit);
+        self.recent_packets += 1;
         let epoch = sent / EPOCH;
         if epoch > self.epoch {
             let passed = (epoch - self.epoch).min(EPOCHS as u64) as usize;

@@ -432,4 +432,67 @@ mod tests {
         let rate = sent.counters().delivered_per_second;
         assert!((198_000..202_000).contains(&rate), "{rate} bytes a second");
     }
+
+    /// Feedback of all sorts, some true, most not; by a seeded generator.
+    #[test]
+    fn no_tale_takes_the_estimate_out_of_bounds() {
+        for seed in 1..=20u64 {
+            let mut sent = SentPackets::default();
+            let mut state = seed;
+            let mut random = |most: u64| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(seed);
+                (state >> 33) % most
+            };
+            let mut now = SECOND;
+            for _ in 0..3_000 {
+                now += random(20) * MILLISECOND;
+                (0..random(30)).for_each(|_| sent.handle_sent(1_200, now));
+                let base = match random(4) {
+                    0 => random(65_536) as u16,
+                    _ => sent.next_sequence().wrapping_sub(random(60) as u16),
+                };
+                let lie = [0, SECOND, 1 << 40, now][random(4) as usize];
+                let arrivals: Vec<_> = (0..random(40))
+                    .map(|_| (random(3) > 0).then_some(lie + random(50_000)))
+                    .collect();
+                tell(&mut sent, base, &arrivals, now);
+                sent.set_wanted(random(1 << 40), now);
+                sent.poll_probe(now);
+                sent.poll_change(now);
+                if let Some(told) = sent.state() {
+                    assert!(
+                        (30_000..=100_000_000).contains(&told.bits_per_second),
+                        "{told:?}"
+                    );
+                    assert!((0.0..=1.0).contains(&told.loss), "{told:?}");
+                    assert!((0.0..=0.5).contains(&told.inherent_loss), "{told:?}");
+                }
+            }
+            assert!(sent.counters().refused > 0);
+        }
+    }
+
+    #[test]
+    fn feedback_that_comes_too_often_is_refused() {
+        let mut sent = SentPackets::default();
+        let base = send(&mut sent, 1_000, SECOND);
+        for number in 0..1_000u16 {
+            tell(&mut sent, base + number, &[Some(SECOND)], SECOND);
+        }
+        let counters = sent.counters();
+        assert_eq!(counters.delivered, FEEDBACK_BURST);
+        assert_eq!(counters.refused, 1_000 - FEEDBACK_BURST);
+    }
+
+    #[test]
+    fn what_comes_after_it_was_told_lost_is_not_lost() {
+        let mut sent = SentPackets::default();
+        let base = send(&mut sent, 3, SECOND);
+        tell(&mut sent, base, &[Some(SECOND), None, Some(SECOND)], SECOND);
+        tell(&mut sent, base + 1, &[Some(SECOND)], SECOND);
+        let counters = sent.counters();
+        assert_eq!((counters.delivered, counters.lost), (3, 0));
+    }
 }

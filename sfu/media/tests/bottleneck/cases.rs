@@ -243,7 +243,7 @@ pub fn outage(seconds: f64, seed: u64) -> Case {
 /// Slides and a voice for a minute, then the camera as well, on some link.
 pub fn camera_joins(mut case: Case, rate: f64) -> Case {
     let rates = vec![(0.0, 120e3), (60.0, rate)];
-    let wanted = vec![(0.0, 0.0), (50.0, rate * 1.05)];
+    let wanted = vec![(0.0, 0.0), (40.0, rate * 1.05)];
     case.name = "the camera joins";
     case.flows = vec![FlowConfig::new(Source::Fixed(rates, wanted))];
     case

@@ -102,7 +102,9 @@ impl Flow {
         };
         let at = seconds(now);
         if at >= self.config.active.0 && at < self.config.active.1 && now >= self.next_picture {
-            self.next_picture = now + SECOND / PICTURES;
+            // Cameras do not keep step with each other.
+            let drift = (self.random.normal() * 1_000.0) as i64;
+            self.next_picture = (now + SECOND / PICTURES).saturating_add_signed(drift);
             self.take_picture(at, now);
         }
         if now.is_multiple_of(PACING_INTERVAL) {

@@ -121,16 +121,15 @@ pub struct World {
 
 impl World {
     fn new(case: &Case) -> Self {
-        let random = Random::new(case.seed);
+        let flows =
+            case.flows.iter().zip(1..).map(|(flow, number)| {
+                Flow::new(flow.clone(), Random::new(case.seed + 1_000 * number))
+            });
         Self {
             now: START,
             there: Link::new(case.there.clone(), Random::new(case.seed ^ 0x5eed)),
             back: Link::new(case.back.clone(), Random::new(case.seed ^ 0xfeed)),
-            flows: case
-                .flows
-                .iter()
-                .map(|flow| Flow::new(flow.clone(), random.clone()))
-                .collect(),
+            flows: flows.collect(),
             tcps: case.tcps.clone(),
             flights: BinaryHeap::new(),
             slots: Vec::new(),
