@@ -28,6 +28,7 @@ RUNS = {
     "memory": "memory",
     "flood": "flood",
     "peers": "peers",
+    "rfc8867": "rfc8867",
 }
 _TIMEOUT = 1_200
 """Seconds that one benchmark may take."""

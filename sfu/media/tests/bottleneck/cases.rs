@@ -234,7 +234,10 @@ pub fn shallow(inherent: Gilbert, seed: u64) -> Case {
 /// An outage of some seconds on the satellite, from second 40 on.
 pub fn outage(seconds: f64, seed: u64) -> Case {
     let mut case = satellite(seed);
-    case.name = "E with an outage";
+    case.name = match seconds {
+        10.0 => "E, an outage of 10 s",
+        _ => "E, an outage of 30 s",
+    };
     case.there.outages = vec![(40.0, seconds)];
     case.back.outages = vec![(40.0, seconds)];
     case
@@ -244,7 +247,10 @@ pub fn outage(seconds: f64, seed: u64) -> Case {
 pub fn camera_joins(mut case: Case, rate: f64) -> Case {
     let rates = vec![(0.0, 120e3), (60.0, rate)];
     let wanted = vec![(0.0, 0.0), (40.0, rate * 1.05)];
-    case.name = "the camera joins";
+    case.name = match case.there.delay > 100 * MILLISECOND {
+        true => "the camera joins on E",
+        false => "the camera joins on B",
+    };
     case.flows = vec![FlowConfig::new(Source::Fixed(rates, wanted))];
     case
 }
