@@ -19,9 +19,8 @@ const LEAST_PADDING: u64 = 200;
 const FIRST: [f64; 2] = [2.0, 4.0];
 /// Later this multiple at most, where more is wanted.
 const FACTOR: f64 = 3.0;
-/// What is wanted is tried with this in hand: of an answer, which jitter blurs, but a part is
-/// believed.
-const MARGIN: f64 = 1.3;
+/// What is wanted is tried with this in hand.
+const MARGIN: f64 = 1.15;
 /// More is wanted if it is this much more.
 const WORTH: f64 = 1.05;
 /// Between two clusters; twice as long after each that found nothing, up to the most.
