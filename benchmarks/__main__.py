@@ -7,7 +7,17 @@ import sys
 
 from benchmarks import progress, table
 
-NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity", "peers", "weaklink")
+NAMES = (
+    "fanout",
+    "latency",
+    "joins",
+    "memory",
+    "flood",
+    "capacity",
+    "peers",
+    "rfc8867",
+    "weaklink",
+)
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ RUNS = {
     "memory": "memory",
     "flood": "flood",
     "peers": "peers",
+    "rfc8867": "rfc8867",
 }
 ELSEWHERE = ("weaklink",)
 """Answers that others make, and keep here (`keep`): `make bench` would take a day."""

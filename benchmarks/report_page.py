@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks import report_rfc8867
 from benchmarks.report_goals import GOALS, Answers, Goal, lookup
 from benchmarks.report_plot import Chart, Series, svg
 from benchmarks.report_weaklink import section as weaklink_section
@@ -102,6 +103,7 @@ _TITLES = {
     "memory": "Memory",
     "flood": "Under a flood",
     "peers": "Beside other servers",
+    "rfc8867": "Congestion control",
     "weaklink": "Weak links",
 }
 _PLOT_OF = {"capacity": "cost.svg", "latency": "latency.svg"}
@@ -115,6 +117,12 @@ def _section(run: Run, plots: Mapping[str, str]) -> Iterator[str]:
         return
     if (plot := _PLOT_OF.get(run.name)) in plots:
         yield f"![{_TITLES[run.name]}]({PLOTS}/{plot})"
+    tables = {
+        "capacity": _capacity,
+        "latency": _latency,
+        "peers": _peers,
+        "rfc8867": report_rfc8867.section,
+    }
     tables = {"capacity": _capacity, "latency": _latency, "peers": _peers, "weaklink": _weaklink}
     yield from tables.get(run.name, _plain)(run.answer)
 
@@ -197,6 +205,7 @@ def _weaklink(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _charts(answers: Answers) -> Iterator[tuple[str, Chart]]:
+    yield from report_rfc8867.charts(answers.get("rfc8867", {}))
     if "steps" in (capacity := answers.get("capacity", {})):
         costs = [
             Series(name, [(row["viewers"], row["cpu_us_per_packet"]) for row in part["steps"]])

@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 WIDTH, HEIGHT = 720, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 150, 66, 52
-_COLOURS = ("#0b63c4", "#c9540a", "#0a7d5a", "#a23b86")
+_COLOURS = ("#0b63c4", "#c9540a", "#0a7d5a", "#a23b86", "#6b5a00", "#5a5f66")
 """Told apart with any colour vision, by their lightness as well."""
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#30363d}"
@@ -30,6 +30,8 @@ class Series:
 
     name: str
     points: Sequence[Point]
+    dense: bool = False
+    """So many points that a marker at each would hide the line."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,6 @@ class Chart:
     series: Sequence[Series]
     goals: dict[str, float] = field(default_factory=dict)
     log_y: bool = False
-    markers: bool = True
-    """A mark at each point; without, for many points, a series has its colour and its name."""
 
     @property
     def has_points(self) -> bool:
@@ -118,7 +118,7 @@ def _lines(chart: Chart, scale: _Scale) -> Iterator[str]:
         pixels = [(scale.x(x), scale.y(y)) for x, y in series.points]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in pixels)
         yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        marked = zip(pixels, series.points, strict=True) if chart.markers else ()
+        marked = () if series.dense else zip(pixels, series.points, strict=True)
         for (x, y), (raw_x, raw_y) in marked:
             told = f"{escape(series.name)}: {_figure(raw_y)} at {_figure(raw_x)}"
             marker = f"<title>{told}</title>{_marker(number, x, y)}"

@@ -1,6 +1,10 @@
 //! How fast one viewer is sent pictures: a keyframe at once would fill the queue of a school's
 //! narrow line, and delay the sound that shares it.
 //!
+//! A viewer of whose link nothing is known is sent [`LEAST_BITRATE`], or what its tracks need. One
+//! whose link is estimated is sent a multiple of the estimate: a small one on a narrow line, where a
+//! keyframe sent at once would make sound wait, a larger one on a wide line, until it is no limit.
+//!
 //! A budget of bytes fills with time and is spent by packets. Sound is never held back, but what
 //! it takes is missing to the pictures. A viewer whose budget is spent gets more at the next
 //! [`PACING_INTERVAL`]: what the budget holds bounds the train that then leaves.
@@ -13,6 +17,14 @@ pub const PACING_INTERVAL: Micros = 5 * MILLISECOND;
 const LEAST_BITRATE: u64 = 10_000_000;
 /// Pictures leave faster than they are made by this (in halves), so that no queue stays here.
 const FACTOR_HALVES: u64 = 5;
+/// Pictures leave at this multiple of an estimate up to [`NARROW`] bits a second, and at as much
+/// more as it is wider, up to [`WIDE_FACTOR`] from [`WIDE`] on.
+const NARROW_FACTOR: f64 = 1.25;
+const WIDE_FACTOR: f64 = 2.5;
+const NARROW: f64 = 1e6;
+const WIDE: f64 = 10e6;
+/// But at this rate in any case: a picture must not take seconds because nothing was heard.
+const LEAST_ESTIMATE: f64 = 100e3;
 /// The budget holds what may leave in this time.
 const DEPTH: Micros = 10 * MILLISECOND;
 
@@ -20,6 +32,10 @@ const DEPTH: Micros = 10 * MILLISECOND;
 #[derive(Debug)]
 pub struct Pacer {
     bytes_per_second: u64,
+    /// Without an estimate.
+    needed: u64,
+    /// By the estimate.
+    allowed: u64,
     budget: i64,
     updated: Micros,
 }
@@ -28,6 +44,8 @@ impl Default for Pacer {
     fn default() -> Self {
         Self {
             bytes_per_second: LEAST_BITRATE / 8,
+            needed: LEAST_BITRATE / 8,
+            allowed: u64::MAX,
             budget: 0,
             updated: 0,
         }
@@ -37,8 +55,20 @@ impl Default for Pacer {
 impl Pacer {
     /// What the viewer's tracks carry together now.
     pub fn set_load(&mut self, bytes_per_second: u64) {
-        let wanted = bytes_per_second * FACTOR_HALVES / 2;
-        self.bytes_per_second = wanted.max(LEAST_BITRATE / 8);
+        let needed = bytes_per_second * FACTOR_HALVES / 2;
+        self.needed = needed.max(LEAST_BITRATE / 8);
+        self.bytes_per_second = self.needed.min(self.allowed);
+    }
+
+    /// What the viewer's link carries, in bits a second, if that is known.
+    pub fn set_estimate(&mut self, bits_per_second: Option<u64>) {
+        self.allowed = bits_per_second.map_or(u64::MAX, |estimate| {
+            let estimate = estimate as f64;
+            let width = ((estimate - NARROW) / (WIDE - NARROW)).clamp(0.0, 1.0);
+            let factor = NARROW_FACTOR + (WIDE_FACTOR - NARROW_FACTOR) * width;
+            ((estimate * factor).max(LEAST_ESTIMATE) / 8.0) as u64
+        });
+        self.bytes_per_second = self.needed.min(self.allowed);
     }
 
     /// Time has passed.
@@ -110,6 +140,36 @@ mod tests {
         pacer.set_load(1_000_000);
         let bytes = sent(&mut pacer, SECOND, SECOND);
         assert!(bytes >= 2_500_000, "{bytes} bytes in a second");
+    }
+
+    #[test]
+    fn a_keyframe_does_not_fill_the_queue_of_a_narrow_line() {
+        for (estimate, keyframe) in [(500_000, 15_000), (1_000_000, 25_000), (4_000_000, 60_000)] {
+            let mut pacer = Pacer::default();
+            pacer.set_estimate(Some(estimate));
+            let mut bytes = 0;
+            let mut now = SECOND;
+            while bytes < keyframe {
+                now += PACING_INTERVAL;
+                bytes += sent(&mut pacer, now, PACING_INTERVAL) as u64;
+            }
+            let carried = (now - SECOND) * estimate / 8 / SECOND;
+            let queue = (bytes - carried) * 8 * 1_000 / estimate;
+            assert!(queue < 80, "{queue} ms at {estimate}");
+        }
+    }
+
+    #[test]
+    fn an_estimate_of_a_wide_line_is_no_limit() {
+        let mut pacer = Pacer::default();
+        pacer.set_estimate(Some(10_000_000));
+        assert_eq!(pacer.bytes_per_second, LEAST_BITRATE / 8);
+        pacer.set_load(1_000_000);
+        assert_eq!(pacer.bytes_per_second, 2_500_000);
+        pacer.set_estimate(Some(0));
+        assert_eq!(pacer.bytes_per_second, LEAST_ESTIMATE as u64 / 8);
+        pacer.set_estimate(None);
+        assert_eq!(pacer.bytes_per_second, 2_500_000);
     }
 
     #[test]
