@@ -3,10 +3,13 @@
 //!
 //! | told by | spatial | temporal | may go up |
 //! |---|---|---|---|
+//! | dependency descriptor (AV1 RTP specification, appendix A), with any codec | template | template | "switch" indications |
 //! | VP8 descriptor (RFC 7741, 4.2) | | TID | Y: this frame builds on TID 0 only |
 //! | VP9 descriptor (RFC 9628, 4.2) | SID | TID | U: later frames of higher TID build on none before |
-//! | dependency descriptor (AV1 RTP specification, appendix A): AV1, H264 | template | template | "switch" indications |
-//! | H264 without it (RFC 6184, 5.3) | | 1 if `nal_ref_idc` is 0 | always |
+//! | H264 without any (RFC 6184, 5.3) | | 1 if `nal_ref_idc` is 0 | always |
+//!
+//! The dependency descriptor goes before the codec's own: a browser that sends it leaves PictureID and
+//! TID out of the VP8 descriptor.
 //!
 //! What is not told is layer 0, which every viewer takes.
 
@@ -181,13 +184,20 @@ impl LayerReader {
 
     /// Takes a packet, in any order, once each.
     pub fn handle_packet(&mut self, packet: Seen<'_>) -> Layering {
+        if let Some(layering) = self.described(packet) {
+            return layering;
+        }
         match self.codec {
             Codec::Vp8 => vp8::layering(packet.payload, packet.marker),
             Codec::Vp9 => self.vp9(packet),
-            Codec::Av1 | Codec::H264 => match self.described(packet) {
-                Some(layering) => layering,
-                None => self.undescribed(packet),
-            },
+            Codec::H264 => {
+                let layering = h264::layering(packet.payload, packet.marker);
+                opening_if_keyframe(layering, self.codec, packet.payload)
+            }
+            Codec::Av1 => {
+                let layering = Layering::default().bordering(false, packet.marker);
+                opening_if_keyframe(layering, self.codec, packet.payload)
+            }
             Codec::Opus => Layering::default().bordering(true, true),
         }
     }
@@ -206,16 +216,12 @@ impl LayerReader {
             .handle_packet(layering.layer.spatial, packet.marker);
         layering.below(self.top.layer)
     }
+}
 
-    fn undescribed(&self, packet: Seen<'_>) -> Layering {
-        let layering = match self.codec {
-            Codec::H264 => h264::layering(packet.payload, packet.marker),
-            _ => Layering::default().bordering(false, packet.marker),
-        };
-        match is_keyframe(self.codec, packet.payload) {
-            true => layering.opening(Layer::HIGHEST),
-            false => layering,
-        }
+fn opening_if_keyframe(layering: Layering, codec: Codec, payload: &[u8]) -> Layering {
+    match is_keyframe(codec, payload) {
+        true => layering.opening(Layer::HIGHEST),
+        false => layering,
     }
 }
 
@@ -313,6 +319,27 @@ mod tests {
             let malformed = reader.handle_packet(seen(&[], false));
             assert_eq!(malformed.layer, Layer::default(), "{codec:?}");
         }
+    }
+
+    #[test]
+    fn the_dependency_descriptor_goes_before_the_codecs_own() {
+        // From Chromium: VP8, L1T3; the payload descriptor has neither PictureID nor TID.
+        let key: Vec<u8> = [
+            0x80, 0x00, 0x03, 0x80, 0x02, 0x04, 0x4e, 0xaa, 0xaf, 0x28, 0x60, 0x41, 0x4d, 0x34,
+            0x53, 0x8a, 0x09, 0x40, 0x41, 0x3f, 0xc0, 0xb3, 0xc0,
+        ]
+        .into();
+        let mut reader = LayerReader::new(Codec::Vp8);
+        let mut temporal = |descriptor: &[u8]| {
+            let packet = Seen {
+                dependency: Some(descriptor),
+                ..seen(&[0x10, 0x11, 0x02], true)
+            };
+            reader.handle_packet(packet).layer.temporal
+        };
+        let next = [[0x85, 0, 5, 0x12, 0x20], [0xc3, 0, 7, 0x12, 0x60]];
+        assert_eq!(temporal(&key), 0);
+        assert_eq!(next.map(|descriptor| temporal(&descriptor)), [2, 1]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A VP8 decoder's receiver waits for every PictureID up to the one it needs (RFC 7741, 5: a gap is a
 //! loss), so pictures left out must not leave one. VP9 refers to pictures by differences of their ids
 //! (RFC 9628, 4.2, P_DIFF), and the dependency descriptor to frames likewise: there numbers move only
-//! where the viewer changes to another stream, all by the same amount.
+//! where the viewer changes to another stream, all by the same amount. A browser that sends the
+//! dependency descriptor leaves PictureID out of VP8; then there is nothing to write.
 
 use super::{Codec, dependency, vp8, vp9};
 

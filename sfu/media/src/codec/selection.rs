@@ -6,7 +6,7 @@
 //! |---|---|
 //! | a lower frame rate | at the next picture |
 //! | a higher frame rate | at a switching point ([`Layering::reach`]) |
-//! | a larger picture | at a key frame |
+//! | a larger picture | at a key frame; at once if the layer was not there before |
 //! | a smaller picture | at the next picture if all below were taken too, else at a key frame |
 //!
 //! The last line is the difference between full SVC, where every layer builds on the one below, and
@@ -35,6 +35,9 @@ pub struct Selection {
     top: u8,
     /// Spatial layers below were left out since the last packet that opened them.
     apart: bool,
+    /// Nothing of the spatial layers above was left out since they were opened: one that the sender
+    /// adds now has no past that is missing here.
+    whole: bool,
 }
 
 impl Selection {
@@ -48,6 +51,7 @@ impl Selection {
             newest: None,
             top: 0,
             apart: false,
+            whole: true,
         }
     }
 
@@ -91,6 +95,7 @@ impl Selection {
         let kept = layering.is_within(limit) && !self.is_orphaned();
         let lower = layering.layer.spatial < limit.spatial;
         self.apart |= lower && layering.is_alone();
+        self.whole &= layering.layer.spatial <= limit.spatial;
         kept.then(|| Kept {
             marker: layering.marker(marker, limit),
         })
@@ -108,10 +113,14 @@ impl Selection {
             spatial: self.wanted.spatial.min(self.top),
             temporal: self.wanted.temporal,
         };
-        // A key frame: every layer begins with it, the lower ones too.
-        self.apart &= layering.layer.spatial > 0 || layering.opens.spatial < self.taken.spatial;
+        if layering.layer.spatial == 0 && layering.opens.spatial >= self.top.max(1) {
+            (self.apart, self.whole) = (false, true); // a key frame: every layer begins with it
+        }
         if !self.apart {
             self.taken.spatial = self.taken.spatial.min(possible.spatial);
+        }
+        if self.whole {
+            self.taken.spatial = self.taken.spatial.max(possible.spatial);
         }
         self.taken.temporal = self.taken.temporal.min(possible.temporal);
         let reach = layering.reach(self.taken);
@@ -252,6 +261,23 @@ mod tests {
         assert!(key_only.waits_for_keyframe());
         assert_eq!(taken(&mut key_only, &mut stream, true), [0, 1]);
         assert!(!key_only.waits_for_keyframe());
+    }
+
+    #[test]
+    fn a_layer_that_is_added_is_taken_at_once_by_who_took_all_there_was() {
+        let (mut all, mut stream) = started(Mode::Full, layer(2, 2));
+        stream.layers = 1;
+        assert_eq!(taken(&mut all, &mut stream, false), [0]);
+        stream.layers = 3;
+        assert_eq!(taken(&mut all, &mut stream, false), [0, 1, 2]);
+
+        all.want(layer(1, 2));
+        assert_eq!(taken(&mut all, &mut stream, false), [0, 1]);
+        stream.layers = 2;
+        assert_eq!(taken(&mut all, &mut stream, false), [0, 1]);
+        (stream.layers, all.wanted) = (3, layer(2, 2));
+        assert_eq!(taken(&mut all, &mut stream, false), [0, 1]); // it may build on what was left out
+        assert!(all.waits_for_keyframe());
     }
 
     #[test]
