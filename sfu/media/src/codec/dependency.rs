@@ -4,6 +4,12 @@
 //! The first frame of a coded video sequence carries a structure: up to 64 templates, each a layer and
 //! what a frame of it means to each decode target. Every packet names a template. A [`Structure`]
 //! keeps, per template, only what forwarding asks for; it is replaced whole or not at all.
+//!
+//! Descriptors are forwarded as they came, but for the frame number where a viewer changes to another
+//! stream. The mask of active decode targets (A.8.2) is left alone where layers are left out for one
+//! viewer: it says what the sender makes, tells a receiver nothing that frames refer to, and browsers
+//! show the lower layers all the same, seen with AV1 in L3T3 and L3T3_KEY. What they do need is the
+//! marker at the end of what is left ([`Layering::marker`]).
 
 use super::bits::Bits;
 use super::layers::{Layer, Layering};

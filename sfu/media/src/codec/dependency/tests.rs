@@ -160,6 +160,40 @@ fn a_late_packet_is_read_by_the_structure_before() {
     assert_eq!(new.layer.spatial, 1);
 }
 
+/// From Chromium's AV1 in L3T3, which began with two of three spatial layers: nine decode targets,
+/// fifteen templates, resolutions.
+#[test]
+fn a_browsers_structure_is_read() {
+    const KEY: &str = "c10001c0081485214eafffaaaa863cf0430c10c302afc0aaa0063c00430010c002a000a80006\
+        000040001d954926e082b04a0941b820ac1282503157f974000ca864330e222222eca8655304224230eca87753\
+        013f00b3027f016704ff02cf1f80";
+    let octets = |hex: &str| -> Vec<u8> {
+        let pairs = hex.as_bytes().chunks(2);
+        pairs
+            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    };
+    let mut reader = DependencyReader::default();
+    for (hex, layer, opens, top) in [
+        (KEY, (0, 0), (2, 2), 1),
+        ("c60002", (1, 0), (2, 2), 1),
+        ("c300031a20100800", (0, 2), (0, 2), 1),
+        ("c200055ffd30100c0c", (0, 1), (0, 2), 2), // the third layer is announced
+        ("85000a12e800", (1, 0), (1, 2), 2),
+        ("8b000b", (2, 0), (2, 2), 2),
+    ] {
+        let told = layering(&mut reader, &octets(hex));
+        let of = |layer: Layer| (layer.spatial, layer.temporal);
+        assert_eq!(
+            (of(told.layer), of(told.opens), told.top),
+            (layer, opens, top),
+            "{hex}"
+        );
+        assert_eq!(told.is_alone(), layer.0 == 2, "{hex}");
+        assert!(told.begins_frame());
+    }
+}
+
 #[test]
 fn what_breaks_the_format_changes_nothing() {
     let mut reader = DependencyReader::default();
