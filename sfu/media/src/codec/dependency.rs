@@ -2,7 +2,7 @@
 //! who needs it, told beside the payload, whatever the codec.
 //!
 //! The first frame of a coded video sequence carries a structure: up to 64 templates, each a layer and
-//! what a frame of it means to each decode target. Every packet names a template. A [`Structure`]
+//! what a frame of it means to each decode target. Every packet names a template. A `Structure`
 //! keeps, per template, only what forwarding asks for; it is replaced whole or not at all.
 //!
 //! Descriptors are forwarded as they came, but for the frame number where a viewer changes to another
