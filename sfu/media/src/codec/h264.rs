@@ -4,7 +4,9 @@
 mod sps;
 
 use super::depacketiser::{self, Malformed};
+use super::layers::{Layer, Layering};
 
+const SLICE: u8 = 1;
 const IDR: u8 = 5;
 const SEI: u8 = 6;
 const SPS: u8 = 7;
@@ -95,6 +97,42 @@ pub(super) fn dimensions(payload: &[u8]) -> Option<(u16, u16)> {
     sps::dimensions(data)
 }
 
+/// Without a dependency descriptor: slices that no other picture refers to (`nal_ref_idc` 0, RFC 6184,
+/// 5.3) make a layer of their own above the rest. That is what encoders write with two temporal
+/// layers, and B-frames.
+pub(super) fn layering(payload: &[u8], marker: bool) -> Layering {
+    let mut begins = false;
+    let mut disposable = false;
+    match parse(payload) {
+        Ok(Payload::Fragment(part)) => {
+            disposable = is_disposable(part.header);
+            begins = part.starts && is_first_slice(part.data);
+        }
+        _ => {
+            if let Some((header, data)) = find_unit(payload, |header| unit_type(header) <= IDR) {
+                disposable = is_disposable(header);
+                begins = is_first_slice(data);
+            }
+        }
+    }
+    let layer = Layer {
+        spatial: 0,
+        temporal: u8::from(disposable),
+    };
+    Layering::new(layer)
+        .joining_if(disposable)
+        .bordering(begins, marker)
+}
+
+fn is_disposable(header: u8) -> bool {
+    unit_type(header) == SLICE && header & 0x60 == 0
+}
+
+/// `first_mb_in_slice` is 0, which is coded as a single 1 bit (7.3.3).
+fn is_first_slice(data: &[u8]) -> bool {
+    data.first().is_some_and(|byte| byte & 0x80 != 0)
+}
+
 pub(super) struct Assembler {
     /// The last payload was a fragment and not the last one of its unit.
     in_fragment: bool,
@@ -156,13 +194,12 @@ impl Assembler {
 }
 
 impl depacketiser::Assembler for Assembler {
-    /// A slice is the first one when its `first_mb_in_slice` is 0, which is coded as a single
-    /// 1 bit (7.3.3). What follows parameter sets in this stream does not begin a frame.
+    /// What follows parameter sets in this stream does not begin a frame.
     fn begins_frame(&self, payload: &[u8]) -> bool {
         let Some((header, data)) = find_unit(payload, |_| true) else {
             return false;
         };
-        let first_slice = data.first().is_some_and(|byte| byte & 0x80 != 0);
+        let first_slice = is_first_slice(data);
         let has_sets = || find_unit(payload, |header| unit_type(header) == SPS).is_some();
         match unit_type(header) {
             SPS | AUD => true,
@@ -243,5 +280,26 @@ mod tests {
         let begins = |payload: &[u8]| depacketiser::Assembler::begins_frame(&assembler, payload);
         assert!(begins(&[0x78, 0, 2, 0x06, 0x05, 0, 2, 0x67, 0x42]));
         assert!(!begins(&[0x78, 0, 2, 0x06, 0x05, 0, 2, 0x68, 0xce]));
+    }
+
+    #[test]
+    fn slices_that_nothing_refers_to_are_a_layer_of_their_own() {
+        for (payload, temporal) in [
+            (&[0x01, 0x9a][..], 1),   // disposable slice
+            (&[0x41, 0x9a], 0),       // another refers to it
+            (&[0x06, 0x05], 0),       // SEI has nal_ref_idc 0, always
+            (&[0x1c, 0x81, 0x9a], 1), // fragments of a disposable slice
+            (&[0x1c, 0x01, 0x9a], 1), //
+            (&[0x5c, 0x01, 0x9a], 0), //
+            (&[0x18, 0, 2, 0x06, 5, 0, 2, 0x01, 0x9a], 1),
+            (&[], 0),
+        ] {
+            let told = layering(payload, false);
+            assert_eq!(told.layer.temporal, temporal, "{payload:02x?}");
+        }
+        let first = layering(&[0x1c, 0x81, 0x9a], false);
+        assert_eq!(first.reach(Layer::default()).temporal, 1);
+        let second = layering(&[0x1c, 0x01, 0x9a], true);
+        assert_eq!(second.reach(Layer::default()).temporal, 0);
     }
 }

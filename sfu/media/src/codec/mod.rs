@@ -6,8 +6,12 @@
 mod av1;
 mod bits;
 mod depacketiser;
+pub mod dependency;
 mod h264;
+pub mod layers;
 mod opus;
+pub mod pictures;
+pub mod selection;
 mod vp8;
 mod vp9;
 
