@@ -75,7 +75,7 @@ def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
 
 def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "rtc: {udp_prot: 1}"))
-    assert "unknown key rtc.udp_prot; allowed under rtc are: udp_port, shards" in sentence
+    assert "unknown key rtc.udp_prot; allowed under rtc are: udp_port, tcp_port, shards" in sentence
 
 
 def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ from tests.signaling.conftest import offer, token
 
 def configured(tmp_path: Path, **changes: object) -> NodeConfig:
     config = load(None, dev=True)
-    rtc = config.rtc.model_copy(update={"udp_port": 0, "consent_timeout": 2.0})
+    rtc = config.rtc.model_copy(update={"udp_port": 0, "tcp_port": 0, "consent_timeout": 2.0})
     values = {"port": 0, "data_dir": tmp_path / "data", "rtc": rtc, **changes}
     return config.model_copy(update=values)
 
