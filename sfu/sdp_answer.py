@@ -14,7 +14,7 @@ MAX_MESSAGE_SIZE = 64 * 1024
 """Bytes of a data channel message we take: chat and control, not files."""
 
 _TCP_HOST = 90
-"""Type preference of TCP host candidates: UDP's are 126, 110 and 100 (RFC 8445, section 5.1.2.2)."""
+"""Type preference of TCP host candidates; UDP's are from 126 to 100 (RFC 8445, section 5.1.2.2)."""
 _PASSIVE = 4
 """Direction preference of a passive host candidate (RFC 6544, section 4.2)."""
 

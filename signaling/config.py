@@ -51,8 +51,9 @@ def _shards(value: object) -> int | Literal["auto"]:
 
 
 def _optional_port(value: object) -> object:
-    """YAML reads a bare `off` as false."""
-    return None if value is False or value == "off" else value
+    if value is True:
+        raise ValueError("is neither a port nor off")
+    return None if value is False or value == "off" else value  # YAML reads a bare off as false
 
 
 Address = Annotated[str, AfterValidator(_address)]

@@ -253,6 +253,15 @@ async def test_a_taken_udp_port_is_one_sentence(tmp_path: Path) -> None:
             await Node.start(config, dev=True)
 
 
+async def test_a_taken_tcp_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = configured(tmp_path)
+        config = configured(tmp_path, rtc=config.rtc.model_copy(update={"tcp_port": port}))
+        with pytest.raises(ConfigError, match=f"TCP 0.0.0.0:{port} .*another rtc.tcp_port"):
+            await Node.start(config, dev=True)
+
+
 def consecutive_ports() -> int:
     """The first of two free UDP ports in a row."""
     while True:

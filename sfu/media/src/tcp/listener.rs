@@ -245,10 +245,12 @@ impl Door {
             _ if self.strangers.len() >= MAX_STRANGERS => self.strangers.keys().next().copied(),
             _ => None,
         };
-        if oldest
-            .and_then(|token| self.strangers.remove(&token))
-            .is_some()
-        {
+        let Some(oldest) = oldest else {
+            return;
+        };
+        // Its check may have come, and we may not have looked.
+        self.hear(oldest);
+        if self.strangers.remove(&oldest).is_some() {
             count(&self.counters.crowded);
         }
     }
