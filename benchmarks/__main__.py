@@ -7,7 +7,7 @@ import sys
 
 from benchmarks import progress, table
 
-NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity", "peers")
+NAMES = ("fanout", "latency", "joins", "memory", "flood", "capacity", "peers", "weaklink")
 
 
 def main() -> int:

@@ -42,6 +42,8 @@ class Chart:
     series: Sequence[Series]
     goals: dict[str, float] = field(default_factory=dict)
     log_y: bool = False
+    markers: bool = True
+    """A mark at each point; without, for many points, a series has its colour and its name."""
 
     @property
     def has_points(self) -> bool:
@@ -116,7 +118,8 @@ def _lines(chart: Chart, scale: _Scale) -> Iterator[str]:
         pixels = [(scale.x(x), scale.y(y)) for x, y in series.points]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in pixels)
         yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        for (x, y), (raw_x, raw_y) in zip(pixels, series.points, strict=True):
+        marked = zip(pixels, series.points, strict=True) if chart.markers else ()
+        for (x, y), (raw_x, raw_y) in marked:
             told = f"{escape(series.name)}: {_figure(raw_y)} at {_figure(raw_x)}"
             marker = f"<title>{told}</title>{_marker(number, x, y)}"
             yield f'<g fill="{colour}" stroke="#fff">{marker}</g>'

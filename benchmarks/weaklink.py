@@ -1,0 +1,107 @@
+"""How good is a lesson on a weak link, as its viewer sees and hears it?
+
+A teacher and a viewer, each a Chromium, in two network namespaces; between them an emulated link
+(`--profile`, the files in `benchmarks/linklab/profiles`) and the node on the good side. What is
+measured is measured in the viewer's page: `benchmarks/linklab/metrics.py` tells each figure's
+meaning. A run in which the emulator was late by 40 ms or more is repeated.
+
+An outage is asked for by `--outage SECONDS` (both ways dead from second 30), rain on a satellite's
+link by `--rain`; without them there is neither. Needs root, Linux, and Debian's Chromium.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.linklab import metrics, namespaces
+from benchmarks.linklab.lab import LabError
+from benchmarks.linklab.lesson import Conditions, hold
+from benchmarks.linklab.plot import plot
+from benchmarks.linklab.profile import AFTER_OUTAGE, NAMES, OUTAGE_AT, load
+from benchmarks.linklab.systems import SYSTEMS, Teaching
+from benchmarks.machine import conditions as machine
+
+MAX_LATE_US = 40_000
+_LOG = logging.getLogger(__name__)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this benchmark."""
+    parser.add_argument("--profile", choices=NAMES, default="E")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--system", choices=tuple(SYSTEMS), default="tongbu")
+    parser.add_argument("--codec", choices=("VP8", "H264", "VP9", "AV1"), default="VP8")
+    parser.add_argument("--outage", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--rain", action="store_true", help="heavier losses, E and F only")
+    parser.add_argument("--loss", type=float, help="independent losses instead, 0-1")
+    parser.add_argument("--viewers-good", type=int, default=0, help="further ones, not weak")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="rates and queue")
+    parser.add_argument("--raw", type=Path, metavar="FILE", help="what was observed, as JSON")
+    parser.add_argument("--attempts", type=int, default=3, help="at a run that is not late")
+
+
+def quick(options: argparse.Namespace) -> None:
+    """Less of it, for a look."""
+    options.seconds, options.attempts, options.outage = min(options.seconds, 25.0), 1, 0.0
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """One answer."""
+    if (reason := namespaces.unavailable()) is not None:
+        raise SystemExit(f"This benchmark cannot run here: {reason}.")
+    return asyncio.run(_run(options))
+
+
+async def _run(options: argparse.Namespace) -> dict[str, Any]:
+    _end_in_good_order()
+    if options.outage:
+        options.seconds = max(options.seconds, OUTAGE_AT + options.outage + AFTER_OUTAGE)
+    profile = load(options.profile)
+    script = profile.script(
+        options.seconds, options.seed, outage=options.outage, rain=options.rain, loss=options.loss
+    )
+    teaching = Teaching(options.codec)
+    wanted = Conditions(
+        profile, script, options.seconds, options.seed, teaching, options.viewers_good
+    )
+    rejected = 0
+    while True:
+        seen = await hold(SYSTEMS[options.system], wanted)
+        figures = metrics.figures(seen)
+        if figures["late_us_max"] < MAX_LATE_US:
+            break
+        rejected += 1
+        _LOG.info("rejected: the emulator was %d us late", figures["late_us_max"])
+        if rejected >= options.attempts:
+            raise LabError(f"the emulator was late in each of {rejected} runs")
+    if options.plot:
+        title = f"{options.system} on {options.profile}, {profile.title}, seed {options.seed}"
+        options.plot.write_text(plot(seen, title))
+    if options.raw:
+        options.raw.write_text(json.dumps(asdict(seen)))
+    return {
+        "profile": options.profile,
+        "system": options.system,
+        "seconds": options.seconds,
+        "seed": options.seed,
+        "codec": options.codec,
+        **({"rain": True} if options.rain else {}),
+        **({"loss": options.loss} if options.loss is not None else {}),
+        **figures,
+        **({"outage_s": options.outage, **metrics.recovery(seen)} if options.outage else {}),
+        "rejected": rejected,
+        "conditions": machine(),
+    }
+
+
+def _end_in_good_order() -> None:
+    """SIGTERM ends the lesson and removes the namespaces, as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
