@@ -199,8 +199,8 @@ impl Door {
         while let Some((_, oldest)) = self.strangers.first_key_value()
             && oldest.since.elapsed() >= PATIENCE
         {
-            self.strangers.pop_first();
             count(&self.counters.late);
+            self.strangers.pop_first();
         }
     }
 

@@ -235,7 +235,7 @@ mod tests {
         queue.push(Content::Picture, b"picture", 0);
         queue.push(Content::Sound, b"sound", 0);
         queue.push(Content::Control, b"control", 0);
-        assert_eq!(queue.len(), 17 + 3 * PREFIX);
+        assert_eq!(queue.len(), 19 + 3 * PREFIX);
         let order: [&[u8]; 3] = [b"control", b"sound", b"picture"];
         assert_eq!(written(&mut queue, 0), order);
         assert!(queue.is_empty());
