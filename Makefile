@@ -11,9 +11,10 @@ PAGES  := $(shell find $(WEB)/src $(WEB)/*.html -type f) $(WEB)/package-lock.jso
 PYTHON ?= python3
 CARGO  := cargo --quiet
 DATE   ?= $(shell date -I)
+SEEDS  ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python test-web test-e2e instructions bench bench-quick lint format selftest fuzz clean
+.PHONY: help run test test-rust test-python test-web test-e2e instructions bench bench-quick bench-weaklink lint format selftest fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,10 @@ bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into 
 
 bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (five minutes)
 	$(BIN)/python -m benchmarks.report --quick
+
+bench-weaklink: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## Lessons on weak links, SEEDS=10 of each, into benchmarks/RESULTS.md (8 hours; goes on where it was)
+	tests/tools.sh
+	$(BIN)/python -m benchmarks.linklab.campaign --seeds $(SEEDS) --date $(DATE)
 
 bench-peers: ## Install the other servers that `python -m benchmarks peers` compares with
 	benchmarks/servers/install.sh

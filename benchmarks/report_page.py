@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.report_goals import GOALS, Answers, Goal, lookup
 from benchmarks.report_plot import Chart, Series, svg
+from benchmarks.report_weaklink import section as weaklink_section
 
 PLOTS = "plots"
 """Folder of the plots, beside the page."""
@@ -101,6 +102,7 @@ _TITLES = {
     "memory": "Memory",
     "flood": "Under a flood",
     "peers": "Beside other servers",
+    "weaklink": "Weak links",
 }
 _PLOT_OF = {"capacity": "cost.svg", "latency": "latency.svg"}
 
@@ -113,7 +115,7 @@ def _section(run: Run, plots: Mapping[str, str]) -> Iterator[str]:
         return
     if (plot := _PLOT_OF.get(run.name)) in plots:
         yield f"![{_TITLES[run.name]}]({PLOTS}/{plot})"
-    tables = {"capacity": _capacity, "latency": _latency, "peers": _peers}
+    tables = {"capacity": _capacity, "latency": _latency, "peers": _peers, "weaklink": _weaklink}
     yield from tables.get(run.name, _plain)(run.answer)
 
 
@@ -188,6 +190,10 @@ def _peers(answer: Mapping[str, Any]) -> Iterator[str]:
             for name, settings in answer["settings"].items()
         ),
     )
+
+
+def _weaklink(answer: Mapping[str, Any]) -> Iterator[str]:
+    yield from weaklink_section(answer, PLOTS)
 
 
 def _charts(answers: Answers) -> Iterator[tuple[str, Chart]]:

@@ -14,9 +14,10 @@ import asyncio
 import json
 import logging
 import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks.linklab import metrics, namespaces
 from benchmarks.linklab.lab import LabError
@@ -25,6 +26,7 @@ from benchmarks.linklab.plot import plot
 from benchmarks.linklab.profile import AFTER_OUTAGE, NAMES, OUTAGE_AT, load
 from benchmarks.linklab.systems import SYSTEMS, Teaching
 from benchmarks.machine import conditions as machine
+from benchmarks.servers import ServerError
 
 MAX_LATE_US = 40_000
 _LOG = logging.getLogger(__name__)
@@ -54,8 +56,18 @@ def quick(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """One answer."""
     if (reason := namespaces.unavailable()) is not None:
-        raise SystemExit(f"This benchmark cannot run here: {reason}.")
-    return asyncio.run(_run(options))
+        _refuse(f"This benchmark cannot run here: {reason}.")
+    try:
+        return asyncio.run(_run(options))
+    except (ValueError, LabError, namespaces.NamespaceError, ServerError) as error:
+        _refuse(str(error))
+    except asyncio.CancelledError:
+        _refuse("It was told to end, and has taken down the lab.")
+
+
+def _refuse(why: str) -> NoReturn:
+    print(why, file=sys.stderr)
+    raise SystemExit(2)
 
 
 async def _run(options: argparse.Namespace) -> dict[str, Any]:
@@ -96,7 +108,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
         **figures,
         **({"outage_s": options.outage, **metrics.recovery(seen)} if options.outage else {}),
         "rejected": rejected,
-        "conditions": machine(),
+        "conditions": {key: machine()[key] for key in ("cpu", "cores", "kernel")},
     }
 
 

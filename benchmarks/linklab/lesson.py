@@ -21,6 +21,7 @@ from benchmarks.linklab.profile import Flow, Profile, Script
 from benchmarks.linklab.strong import Strong, strong
 from benchmarks.linklab.systems import Call, System, Teaching
 from benchmarks.machine import core_seconds
+from clients.headless.errors import EndpointError
 
 SAMPLE_S = 1.0
 """How often counters of link, node and teacher are read."""
@@ -117,16 +118,17 @@ class _Run:
         self._began = asyncio.get_running_loop().time()
         _LOG.info("the viewer joins")
         targets = {self._ends(flow)[1] for flow in self._script.flows}
-        async with _sinks(targets), asyncio.TaskGroup() as tasks:
-            jobs = [
-                tasks.create_task(job)
-                for job in (self._change(), self._sample(), *map(self._flow, self._script.flows))
-            ]
-            began_ms = await self._join() or began_ms
-            await self._sleep_until(self._conditions.seconds)
-            self._load(*before)
-            for job in jobs:
-                job.cancel()
+        try:
+            async with _sinks(targets), asyncio.TaskGroup() as tasks:
+                events = (self._change(), self._sample(), *map(self._flow, self._script.flows))
+                jobs = [tasks.create_task(event) for event in events]
+                began_ms = await self._join() or began_ms
+                await self._sleep_until(self._conditions.seconds)
+                self._load(*before)
+                for job in jobs:
+                    job.cancel()
+        except* (LabError, BrowserError, EndpointError) as broken:
+            raise LabError(f"the lesson broke off: {broken.exceptions[0]}") from None
         return await self._gather(began_ms)
 
     @property

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.linklab.observed import Observed, Picture, Sample, Sound
+from benchmarks.linklab.observed import Observed, Sample, Sound
 from benchmarks.linklab.profile import WAYS, Window
 from benchmarks.span import percentile, percentile_of
 
@@ -130,7 +130,7 @@ def _camera(seen: Observed) -> dict[str, Any]:
     paused = list(pauses(seen))
     shown = [picture for picture in seen.camera if judged(picture.at)]
     frozen = watched = 0.0
-    for start, end, limit in _gaps(seen.camera, seen.seconds):
+    for start, end, limit in _gaps(seen):
         if any(start < window.end and end > window.start for window in paused):
             continue
         if judged(start) or judged(end):
@@ -150,16 +150,16 @@ def _camera(seen: Observed) -> dict[str, Any]:
 
 def _strong(seen: Observed) -> dict[str, Any]:
     """The schools on the good side: the part of what the teacher sends that the worst-off got, in
-    the run and in its worst five seconds."""
+    the run and in its worst ten seconds (fewer are too few: pages of slides come in lumps)."""
     if not seen.strong:
         return {}
     start = next(sample for sample in seen.strong if sample.at >= WARM_UP)
     spans = [(start, seen.strong[-1])]
-    fives = list(zip(seen.strong, seen.strong[5:], strict=False))
+    tens = list(zip(seen.strong, seen.strong[10:], strict=False))
     return {
         "strong_viewers": len(start.counters["bytes"]),
         "strong_share": _least_share(seen, spans),
-        "strong_share_of_5s": _least_share(seen, [s for s in fives if s[0].at >= WARM_UP]),
+        "strong_share_of_10s": _least_share(seen, [s for s in tens if s[0].at >= WARM_UP]),
         "strong_lost": sum(seen.strong[-1].counters["lost"]) - sum(start.counters["lost"]),
     }
 
@@ -204,11 +204,15 @@ def _camera_state(text: str | None) -> str | None:
     return str(said.get("state"))
 
 
-def _gaps(pictures: Sequence[Picture], end: float) -> Iterator[tuple[float, float, float]]:
-    """Each gap from picture to picture, and how long it may be; the last is to the end."""
+def _gaps(seen: Observed) -> Iterator[tuple[float, float, float]]:
+    """Each gap from picture to picture, and how long it may be.
+
+    Who sees the first one late has waited since the warm-up; the last gap is to the end.
+    """
     recent: deque[float] = deque(maxlen=_MEAN_OF)
-    times = [picture.at for picture in pictures if picture.at < end]
-    for before, after in pairwise([*times, end] if times else []):
+    times = [picture.at for picture in seen.camera if picture.at < seen.seconds]
+    late = [WARM_UP] if not times or times[0] > WARM_UP else []
+    for before, after in pairwise([*late, *times, seen.seconds]):
         mean = statistics.fmean(recent) if recent else 0.1
         yield before, after, max(3 * mean, mean + 0.15)
         recent.append(after - before)

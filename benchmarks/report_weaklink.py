@@ -1,0 +1,65 @@
+"""The page's part about weak links. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from benchmarks.linklab.goals import CASES, Case, Metric
+
+HOW = """\
+A teacher and a viewer, each a Chromium, in two network namespaces joined by an emulated link; the
+node is on the teacher's side. All is measured in the viewer's page (`benchmarks/linklab/metrics.py`
+tells how), the queue and the losses in the emulator. The teacher sends Opus at 40 kbit/s that never
+pauses, a camera of 960x540 in three layers of VP8, and slides of small Chinese text, a new page
+every 8 s. `p2p` is the same teacher and the same link without a server: two stock Chromiums. p50 is
+the median of the runs, p95 their 95th percentile towards the worse; a goal holds for p95."""
+
+
+def section(answer: Mapping[str, Any], plots: str) -> Iterator[str]:
+    """Its paragraphs."""
+    yield HOW
+    yield _conditions(answer)
+    cases = [case for case in CASES if case.name in answer["cases"]]
+    rows = [row for case in cases for row in _rows(case, answer["cases"][case.name])]
+    head = ("link", "what", "goal", "p50", "p95", "", "p2p p50", "p2p p95")
+    yield "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+    missed = sum(row[5] == "**missed**" for row in rows)
+    yield f"{missed} of {sum(bool(row[5]) for row in rows)} goals are missed."
+    for name in answer["plots"]:
+        yield f"![Rates and queue: {name.split('-')[1].removesuffix('.svg')}]({plots}/{name})"
+
+
+def _conditions(answer: Mapping[str, Any]) -> str:
+    runs = [row["runs"] for systems in answer["cases"].values() for row in systems.values()]
+    return (
+        f"{sum(runs)} runs, {min(runs, default=0)} to {max(runs, default=0)} of a kind; the "
+        f"emulator was late by {(answer['late_us_max'] or 0) / 1e3:.1f} ms at most, "
+        f"{answer['rejected']} runs were rejected for more than 40 ms and made again; the "
+        f"hypervisor took {answer['stolen_cpu'] or 0:.3f} of a core."
+    )
+
+
+def _rows(case: Case, systems: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:
+    ours, p2p = systems.get("tongbu", {}), systems.get("p2p", {})
+    title = case.title
+    for metric, bound in case.goals.items():
+        if metric.key in ours or metric.key in p2p:
+            figures = [*_figures(metric, ours), _verdict(metric, bound, ours)]
+            yield [title, metric.what, _goal(metric, bound), *figures, *_figures(metric, p2p)]
+            title = ""
+
+
+def _goal(metric: Metric, bound: float | None) -> str:
+    return "" if bound is None else f"{metric.relation} {bound:g} {metric.unit}".strip()
+
+
+def _figures(metric: Metric, system: Mapping[str, Any]) -> list[str]:
+    if metric.key not in system:
+        return ["", ""]
+    return ["never" if figure is None else f"{figure:.3g}" for figure in system[metric.key]]
+
+
+def _verdict(metric: Metric, bound: float | None, ours: Mapping[str, Any]) -> str:
+    if bound is None or metric.key not in ours:
+        return ""
+    worst = ours[metric.key][1]
+    return "met" if worst is not None and metric.holds(worst, bound) else "**missed**"
