@@ -52,6 +52,18 @@ pub enum Content {
     Sound,
     /// Packets of a video.
     Picture,
+    /// Packets of a video, sent again.
+    Repair,
+}
+
+impl Content {
+    /// What it is when it is sent again.
+    pub fn again(self) -> Self {
+        match self {
+            Self::Picture => Self::Repair,
+            other => other,
+        }
+    }
 }
 
 /// One datagram in the arena.

@@ -1,7 +1,9 @@
 //! What waits to be written to one TCP connection, sans-IO: the place where a way that cannot
 //! carry all chooses.
 //!
-//! Control goes first, then sound, then pictures. Each has a bound in bytes and in age, and what is
+//! Control goes first, then sound, then pictures, and what is sent again of them last: a viewer asks
+//! for what was dropped, and were he given it before what is new he would fall behind for good. Each
+//! has a bound in bytes and in age, and what is
 //! beyond it is dropped and counted: a viewer who is behind shall hear what is said now, not what
 //! was said ten seconds ago. A dropped packet is a lost packet like any other: its number is
 //! missing at the viewer, who asks for it again or for a keyframe, and it is missing in his
@@ -44,6 +46,12 @@ const PICTURE: Bound = Bound {
     age: 300 * MILLISECOND,
     whole: true,
 };
+/// What pictures leave room for; it is asked for again.
+const REPAIR: Bound = Bound {
+    bytes: 32 << 10,
+    age: 300 * MILLISECOND,
+    whole: false,
+};
 /// TCP repeats a lost segment after a round trip at the earliest, and begins with ten segments a
 /// round trip: on a satellite 300 ms would drop what is merely on its turn. Pictures wait a round
 /// trip where that is longer, but no longer than this.
@@ -58,6 +66,7 @@ pub struct WriteQueue {
     control: Lane,
     sound: Lane,
     picture: Lane,
+    repair: Lane,
     /// Datagrams dropped so far.
     pub dropped: u64,
 }
@@ -70,6 +79,7 @@ impl Default for WriteQueue {
             control: Lane::new(CONTROL),
             sound: Lane::new(SOUND),
             picture: Lane::new(PICTURE),
+            repair: Lane::new(REPAIR),
             dropped: 0,
         }
     }
@@ -82,6 +92,7 @@ impl WriteQueue {
             Content::Control => &mut self.control,
             Content::Sound => &mut self.sound,
             Content::Picture => &mut self.picture,
+            Content::Repair => &mut self.repair,
         };
         self.dropped += lane.expire(now);
         self.dropped += lane.push(datagram, now);
@@ -100,7 +111,12 @@ impl WriteQueue {
         }
         self.committed.clear();
         self.written = 0;
-        for lane in [&mut self.control, &mut self.sound, &mut self.picture] {
+        for lane in [
+            &mut self.control,
+            &mut self.sound,
+            &mut self.picture,
+            &mut self.repair,
+        ] {
             self.dropped += lane.expire(now);
             while self.committed.len() < room && lane.pop(&mut self.committed) {}
         }
@@ -123,7 +139,7 @@ impl WriteQueue {
 
     /// Bytes that wait.
     pub fn len(&self) -> usize {
-        let lanes = [&self.control, &self.sound, &self.picture];
+        let lanes = [&self.control, &self.sound, &self.picture, &self.repair];
         self.chosen().len() + lanes.iter().map(|lane| lane.bytes.len()).sum::<usize>()
     }
 }
@@ -230,13 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn control_and_sound_pass_by_pictures() {
+    fn control_and_sound_pass_by_pictures_and_pictures_by_their_repair() {
         let mut queue = WriteQueue::default();
+        queue.push(Content::Repair, b"repair", 0);
         queue.push(Content::Picture, b"picture", 0);
         queue.push(Content::Sound, b"sound", 0);
         queue.push(Content::Control, b"control", 0);
-        assert_eq!(queue.len(), 19 + 3 * PREFIX);
-        let order: [&[u8]; 3] = [b"control", b"sound", b"picture"];
+        assert_eq!(queue.len(), 25 + 4 * PREFIX);
+        let order: [&[u8]; 4] = [b"control", b"sound", b"picture", b"repair"];
         assert_eq!(written(&mut queue, 0), order);
         assert!(queue.is_empty());
     }
@@ -311,20 +328,22 @@ mod tests {
         /// Whatever is pushed and however it is taken, the stream can be read and is bounded.
         #[test]
         fn the_stream_stays_whole(
-            steps in prop::collection::vec((0u8..3, 0usize..2_049, 0usize..4_000, 0u64..400), 1..200),
+            steps in prop::collection::vec((0usize..4, 0usize..2_049, 0usize..4_000, 0u64..400), 1..200),
         ) {
             let mut queue = WriteQueue::default();
             let (mut stream, mut now, mut pushed) = (Vec::new(), 0, 0);
             for (content, len, taken, pause) in steps {
                 now += pause * MILLISECOND;
-                let content = [Content::Control, Content::Sound, Content::Picture][content as usize];
+                let contents = [Content::Control, Content::Sound, Content::Picture, Content::Repair];
+                let content = contents[content];
                 queue.push(content, &vec![0; len], now);
                 pushed += 1;
                 queue.commit(ROOM, now);
                 let taken = taken.min(queue.chosen().len());
                 stream.extend_from_slice(&queue.chosen()[..taken]);
                 queue.handle_written(taken);
-                let bounds = CONTROL.bytes + SOUND.bytes + PICTURE.bytes;
+                let bounds = [CONTROL, SOUND, PICTURE, REPAIR];
+                let bounds: usize = bounds.iter().map(|b| b.bytes).sum();
                 prop_assert!(queue.len() <= bounds + ROOM + PREFIX + 2_048);
             }
             stream.extend_from_slice(queue.chosen());

@@ -208,7 +208,7 @@ impl RtpSink {
         let roc = (self.rtx_sequence >> 16) as u32;
         let transport = link.sent.next_sequence();
         let mut len = 0;
-        let sent = outbox.write_as(self.content, link.path, 0, |arena, start| {
+        let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
             self.write_header(arena, &header, transport, packet);
             arena.extend_from_slice(&(stamp.sequence as u16).to_be_bytes());
             arena.extend_from_slice(&packet.payload);
@@ -239,7 +239,7 @@ impl RtpSink {
         };
         let header = self.header(packet, stamp);
         let roc = (stamp.sequence >> 16) as u32;
-        let sent = outbox.write_as(self.content, link.path, 0, |arena, start| {
+        let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
             self.write_header(arena, &header, transport, packet);
             arena.extend_from_slice(&packet.payload);
             seal(link.srtp, roc, arena, start).map(drop)
