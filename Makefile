@@ -12,6 +12,7 @@ PYTHON ?= python3
 CARGO  := cargo --quiet
 DATE   ?= $(shell date -I)
 SEEDS  ?= 10
+SYSTEMS ?= tongbu p2p livekit
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-python test-web test-e2e instructions bench bench-quick bench-weaklink lint format selftest fuzz clean
@@ -48,9 +49,9 @@ bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into 
 bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (five minutes)
 	$(BIN)/python -m benchmarks.report --quick
 
-bench-weaklink: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## Lessons on weak links, SEEDS=10 of each, into benchmarks/RESULTS.md (8 hours; goes on where it was)
+bench-weaklink: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## Lessons on weak links, SEEDS=10 of each, into benchmarks/RESULTS.md (12 hours; goes on where it was)
 	tests/tools.sh
-	$(BIN)/python -m benchmarks.linklab.campaign --seeds $(SEEDS) --date $(DATE)
+	$(BIN)/python -m benchmarks.linklab.campaign --seeds $(SEEDS) --systems $(SYSTEMS) --date $(DATE)
 
 bench-peers: ## Install the other servers that `python -m benchmarks peers` compares with
 	benchmarks/servers/install.sh

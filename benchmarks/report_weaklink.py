@@ -1,6 +1,6 @@
 """The page's part about weak links. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.linklab.goals import CASES, Case, Metric
@@ -10,8 +10,11 @@ A teacher and a viewer, each a Chromium, in two network namespaces joined by an 
 node is on the teacher's side. All is measured in the viewer's page (`benchmarks/linklab/metrics.py`
 tells how), the queue and the losses in the emulator. The teacher sends Opus at 40 kbit/s that never
 pauses, a camera of 960x540 in three layers of VP8, and slides of small Chinese text, a new page
-every 8 s. `p2p` is the same teacher and the same link without a server: two stock Chromiums. p50 is
-the median of the runs, p95 their 95th percentile towards the worse; a goal holds for p95."""
+every 8 s. `p2p` is the same teacher and the same link without a server: two stock Chromiums;
+`livekit` is LiveKit with its congestion control in the place of our node. Their signalling does not
+go over the link, ours does. p50 is the median of the runs, p95 their 95th percentile towards the
+worse; a goal holds for p95."""
+OTHERS = ("p2p", "livekit")
 
 
 def section(answer: Mapping[str, Any], plots: str) -> Iterator[str]:
@@ -19,8 +22,10 @@ def section(answer: Mapping[str, Any], plots: str) -> Iterator[str]:
     yield HOW
     yield _conditions(answer)
     cases = [case for case in CASES if case.name in answer["cases"]]
-    rows = [row for case in cases for row in _rows(case, answer["cases"][case.name])]
-    head = ("link", "what", "goal", "p50", "p95", "", "p2p p50", "p2p p95")
+    others = [name for name in OTHERS if any(name in row for row in answer["cases"].values())]
+    rows = [row for case in cases for row in _rows(case, answer["cases"][case.name], others)]
+    parts = (f"{name} {part}" for name in others for part in ("p50", "p95"))
+    head = ("link", "what", "goal", "p50", "p95", "", *parts)
     yield "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
     missed = sum(row[5] == "**missed**" for row in rows)
     yield f"{missed} of {sum(bool(row[5]) for row in rows)} goals are missed."
@@ -38,13 +43,17 @@ def _conditions(answer: Mapping[str, Any]) -> str:
     )
 
 
-def _rows(case: Case, systems: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:
-    ours, p2p = systems.get("tongbu", {}), systems.get("p2p", {})
+def _rows(
+    case: Case, systems: Mapping[str, Mapping[str, Any]], others: Sequence[str]
+) -> Iterator[list[str]]:
+    ours = systems.get("tongbu", {})
     title = case.title
     for metric, bound in case.goals.items():
-        if metric.key in ours or metric.key in p2p:
+        if any(metric.key in system for system in systems.values()):
             figures = [*_figures(metric, ours), _verdict(metric, bound, ours)]
-            yield [title, metric.what, _goal(metric, bound), *figures, *_figures(metric, p2p)]
+            for name in others:
+                figures += _figures(metric, systems.get(name, {}))
+            yield [title, metric.what, _goal(metric, bound), *figures]
             title = ""
 
 

@@ -15,6 +15,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,12 +23,14 @@ from typing import Any, NoReturn
 from benchmarks.linklab import metrics, namespaces
 from benchmarks.linklab.lab import LabError
 from benchmarks.linklab.lesson import Conditions, hold
+from benchmarks.linklab.livekit import LiveKit
 from benchmarks.linklab.plot import plot
 from benchmarks.linklab.profile import AFTER_OUTAGE, NAMES, OUTAGE_AT, load
-from benchmarks.linklab.systems import SYSTEMS, Teaching
+from benchmarks.linklab.systems import PeerToPeer, System, Teaching, Tongbu
 from benchmarks.machine import conditions as machine
 from benchmarks.servers import ServerError
 
+SYSTEMS: Mapping[str, System] = {s.name: s for s in (Tongbu(), PeerToPeer(), LiveKit())}
 MAX_LATE_US = 40_000
 _LOG = logging.getLogger(__name__)
 

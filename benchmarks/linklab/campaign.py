@@ -23,7 +23,7 @@ from benchmarks.linklab.goals import CASES, Case
 from benchmarks.report_page import PLOTS, Run
 
 KEPT = Path(__file__).parent.parent / ".linklab"
-SYSTEMS = ("tongbu", "p2p")
+SYSTEMS = ("tongbu", "p2p", "livekit")
 PLOTTED = ("C", "D", "E", "F", "E_outage10")
 """Cases whose first seed is drawn."""
 _PATIENCE = 600
@@ -93,7 +93,7 @@ def wanted(seeds: int, systems: Sequence[str], cases: Sequence[str] | None) -> I
             if (cases and case.name not in cases) or seed > case.most_seeds:
                 continue
             for system in systems:
-                if not (case.alone and system == "p2p"):
+                if system == "tongbu" or not case.alone:
                     yield Trial(case.name, system, seed)
 
 

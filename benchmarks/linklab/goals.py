@@ -86,7 +86,7 @@ class Case:
     goals: Mapping[Metric, float | None]
     """By metric, its bound; None shows the figure without one."""
     alone: bool = False
-    """From peer to peer it cannot be."""
+    """Of ours only: from peer to peer it cannot be."""
     most_seeds: int = 1_000
 
 

@@ -69,8 +69,8 @@ async def _pages(link: Lab) -> AsyncIterator[tuple[Page, Page]]:
         browser.chromium(playwright, link.good.namespace, link.folder, origin) as good,
         browser.chromium(playwright, link.school.namespace, link.folder, origin) as school,
     ):
-        teacher = await browser.open_page(good, origin, ["marks", "slides", "teacher"])
-        viewer = await browser.open_page(school, origin, ["viewer"])
+        teacher = await browser.open_page(good, origin, ["marks", "slides", "ice", "teacher"])
+        viewer = await browser.open_page(school, origin, ["ice", "viewer"])
         await viewer.evaluate(
             "source => linklab.start(source)", browser.source(["marks", "slides", "watch"])
         )
@@ -107,7 +107,7 @@ class _Run:
             yield None
             return
         if self._call.school is None:
-            raise LabError("there is one viewer only: it is a call from peer to peer")
+            raise LabError("further viewers are for tongbu only")
         async with strong(number, self._call.school, codec) as others:
             await asyncio.sleep(STRONG_SETTLE)
             yield others

@@ -204,6 +204,3 @@ class _DirectCall(Call):
         rows = await teacher.evaluate("() => linklab.sending()")
         resent = sum(row.get("retransmittedPacketsSent", 0) for row in rows)
         return {"resent": resent, "packets": sum(row.get("packetsSent", 0) for row in rows)}
-
-
-SYSTEMS: Mapping[str, System] = {system.name: system for system in (Tongbu(), PeerToPeer())}

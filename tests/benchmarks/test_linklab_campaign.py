@@ -69,7 +69,8 @@ def campaigned(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[Trial]:
         return None if trial == Trial("E", "p2p", 2) else GOOD
 
     monkeypatch.setattr(campaign, "_run", run)
-    monkeypatch.setattr(sys, "argv", ["campaign", "--date", "2026-01-01", *arguments])
+    options = ("--date", "2026-01-01", "--systems", "tongbu", "p2p")
+    monkeypatch.setattr(sys, "argv", ["campaign", *options, *arguments])
     assert campaign.main() == 0
     return ran
 

@@ -4,6 +4,7 @@
 const CAMERA = { width: 960, height: 540, mark: { x: 24, y: 510, cell: 14 } }
 const AUDIO_BPS = 40_000
 const SLIDES_BPS = 5_000_000 // a page of text is legible with its first picture then, not with its sixth
+const START_KBPS = 3_000
 const LAYERS = [
   { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 120_000 },
   { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 400_000 },
@@ -199,7 +200,7 @@ function startAt(sdp, kbps) {
 async function publish(url, token, options) {
   const sdp = await offer({ ...options, simulcast: true })
   const answer = await post(url, token, sdp)
-  await peer.setRemoteDescription({ type: 'answer', sdp: startAt(answer, 3_000) })
+  await peer.setRemoteDescription({ type: 'answer', sdp: startAt(answer, START_KBPS) })
 }
 
 async function post(url, token, body) {
@@ -224,20 +225,21 @@ async function sending() {
   return rows
 }
 
+/** The browser's name of each track, by source. */
+function trackIds() {
+  const [microphone, camera, slides] = peer.getSenders().map((sender) => sender.track.id)
+  return { microphone, camera, slides }
+}
+
+const { candidate } = candidates(() => peer)
+
 globalThis.linklab = {
   publish,
   offer,
-  answer: (sdp) => peer.setRemoteDescription({ type: 'answer', sdp }),
+  answer: (sdp) => peer.setRemoteDescription({ type: 'answer', sdp: startAt(sdp, START_KBPS) }),
+  candidate,
+  trackIds,
   localDescription: () => gathered(peer),
   sending,
   taught,
-}
-
-/** The description with all candidates in it. */
-function gathered(peer) {
-  return new Promise((resolve) => {
-    const look = () => peer.iceGatheringState === 'complete' && resolve(peer.localDescription.sdp)
-    peer.addEventListener('icegatheringstatechange', look)
-    look()
-  })
 }

@@ -13,18 +13,22 @@ function fresh() {
   return { sound: [], tracks: [], said: [], states: [] }
 }
 
-/** An offer to receive sound, camera and slides, as the web client makes it. */
-function listen() {
+function begin() {
   peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
   sources = new Map()
-  for (const [kind, source] of [['audio', 'microphone'], ['video', 'camera'], ['video', 'slides']])
-    watch(source, peer.addTransceiver(kind, { direction: 'recvonly' }))
-  for (const label of ['tongbu', 'switches']) hear(peer.createDataChannel(label))
   peer.addEventListener('connectionstatechange', () =>
     notes.states.push([Date.now(), peer.connectionState]),
   )
   setInterval(pollSound, POLL_MS)
   setInterval(pollTracks, SLOW_MS)
+}
+
+/** Asks for sound, camera and slides, as the web client does. */
+function listen() {
+  begin()
+  for (const [kind, source] of [['audio', 'microphone'], ['video', 'camera'], ['video', 'slides']])
+    watch(source, peer.addTransceiver(kind, { direction: 'recvonly' }))
+  for (const label of ['tongbu', 'switches']) hear(peer.createDataChannel(label))
 }
 
 function watch(source, transceiver) {
@@ -95,25 +99,24 @@ async function join(url, token) {
   return began
 }
 
-/** Answers an offer from peer to peer. */
-async function answer(sdp) {
-  peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
-  sources = new Map()
+/**
+ * Answers an offer, perhaps another one on the same connection. `names` tells the source of each
+ * track by its id; without, they are in the order of ours.
+ */
+async function answer(sdp, names) {
+  if (!peer) begin()
   await peer.setRemoteDescription({ type: 'offer', sdp })
-  const names = ['microphone', 'camera', 'slides']
-  peer.getTransceivers().forEach((transceiver, i) => watch(names[i], transceiver))
-  setInterval(pollSound, POLL_MS)
-  setInterval(pollTracks, SLOW_MS)
+  peer.getTransceivers().forEach((transceiver, i) => {
+    const { track } = transceiver.receiver
+    const source = names ? names[track.id] : ['microphone', 'camera', 'slides'][i]
+    if (source && !sources.has(transceiver)) watch(source, transceiver)
+  })
   await peer.setLocalDescription()
   return gathered(peer)
 }
 
-function gathered(peer) {
-  return new Promise((resolve) => {
-    const look = () => peer.iceGatheringState === 'complete' && resolve(peer.localDescription.sdp)
-    peer.addEventListener('icegatheringstatechange', look)
-    look()
-  })
+function told(text) {
+  notes.said.push([Date.now(), 'tongbu', text])
 }
 
 function start(source) {
@@ -136,4 +139,6 @@ async function handOver() {
   return { ...noted, camera, slides }
 }
 
-globalThis.linklab = { start, join, answer, notes: handOver }
+const { candidate } = candidates(() => peer)
+
+globalThis.linklab = { start, join, answer, candidate, told, notes: handOver }

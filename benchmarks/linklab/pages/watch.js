@@ -5,6 +5,7 @@ const LOOKS = { camera: { width: 960, height: 540, mark: { x: 24, y: 510, cell: 
 const LEGIBLE_DB = 35
 const LOOK_AGAIN_MS = 1000
 const KEPT_PAGES = 3
+const CAPTURED = { primaries: 'bt709', transfer: 'iec61966-2-1', matrix: 'bt709', fullRange: true }
 
 const pages = new Map()
 const strip = new OffscreenCanvas(MARK_CELLS * 8, 8).getContext('2d', { willReadFrequently: true })
@@ -29,7 +30,7 @@ async function watch(source, readable) {
     if (done) return
     const at = Date.now()
     const number = mark(frame, LOOKS[source])
-    const psnr = source === 'slides' && number !== null ? judge(frame, number, at) : null
+    const psnr = source === 'slides' && number !== null ? await judge(frame, number, at) : null
     rows.push([at, number, frame.displayWidth, psnr])
     frame.close()
   }
@@ -45,14 +46,28 @@ function mark(frame, { width, height, mark: { x, y, cell } }) {
 }
 
 /** PSNR of the text in decibels; null where nobody needs to know: it was legible a moment ago. */
-function judge(frame, page, at) {
+async function judge(decoded, page, at) {
   if (page === legible && at - lookedAt < LOOK_AGAIN_MS) return null
   lookedAt = at
+  const frame = await recoloured(decoded)
   const [sx, sy] = [frame.displayWidth / SLIDE.width, frame.displayHeight / SLIDE.height]
   sheet.drawImage(frame, TEXT.x * sx, TEXT.y * sy, TEXT.width * sx, TEXT.height * sy, 0, 0, TEXT.width, TEXT.height)
+  frame.close()
   const psnr = likeness(luma(sheet.getImageData(0, 0, TEXT.width, TEXT.height).data), reference(page))
   if (psnr >= LEGIBLE_DB) legible = page
   return psnr
+}
+
+/**
+ * The picture in the colours that the teacher's canvas was captured in. Where a server does not pass
+ * the RTP extension that tells of them, browsers guess others, which are as legible.
+ */
+async function recoloured(frame) {
+  const octets = new Uint8Array(frame.allocationSize())
+  const layout = await frame.copyTo(octets)
+  const { format, timestamp, visibleRect } = frame
+  const size = { codedWidth: visibleRect.width, codedHeight: visibleRect.height }
+  return new VideoFrame(octets, { format, layout, timestamp, colorSpace: CAPTURED, ...size })
 }
 
 function reference(page) {
