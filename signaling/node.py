@@ -91,7 +91,7 @@ class Node:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
-        logger.info("HTTP on %s, media on UDP ports %s, %s", self.url, list(engine.ports), tcp)
+        logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
