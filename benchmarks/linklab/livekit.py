@@ -27,6 +27,8 @@ _PROGRAM = PEERS / "livekit" / "livekit-server"
 _PROTOCOL = 15
 _PING = 5.0
 _PATIENCE = 15.0
+_CHANNELS = ("_reliable", "_lossy")
+"""Who publishes has not joined before these are open."""
 _SOURCES = {"camera": models.CAMERA, "slides": models.SCREEN_SHARE}
 _LAYERS = (  # of the camera, as the teacher's page sends it
     (models.LOW, 240, 135, 120_000),
@@ -53,10 +55,13 @@ class LiveKit(System):
             aiohttp.ClientSession() as http,
         ):
             await running.listens(port)
-            async with asyncio.TaskGroup() as talks:
-                call = _Room(http, f"ws://127.0.0.1:{port}/rtc", talks)
-                yield call
-                call.hang_up()
+            try:
+                async with asyncio.TaskGroup() as talks:
+                    call = _Room(http, f"ws://127.0.0.1:{port}/rtc", talks)
+                    yield call
+                    call.hang_up()
+            except* (LabError, aiohttp.ClientError) as broken:
+                raise LabError(f"livekit: {broken.exceptions[0]}") from None
 
 
 def _configuration(port: int, address: str) -> str:
@@ -113,7 +118,7 @@ class _Room(Call):
 
 
 def _simulcast(teaching: Teaching) -> dict[str, object]:
-    return {**teaching.options, "simulcast": True}
+    return {**teaching.options, "simulcast": True, "channels": _CHANNELS}
 
 
 class _Talk(ABC):
@@ -131,15 +136,19 @@ class _Talk(ABC):
         """Hand on what the server says."""
         async for message in self._ws:
             said = rtc.SignalResponse.FromString(message.data)
-            if said.HasField("trickle") and said.trickle.target == self.target:
+            if said.HasField("trickle"):
                 candidate = json.loads(said.trickle.candidateInit)
-                await self.page.evaluate("init => linklab.candidate(init)", candidate)
+                take = "candidate" if said.trickle.target == self.target else "otherCandidate"
+                await self.page.evaluate(f"init => linklab.{take}(init)", candidate)
+            elif said.HasField("leave"):
+                reason = models.DisconnectReason.Name(said.leave.reason)
+                raise LabError(f"livekit threw out {type(self).__name__}: {reason}")
             else:
                 await self.handle(said)
 
     async def ping(self) -> None:
         """Without, the server hangs up."""
-        while True:
+        while not self._ws.closed:
             await asyncio.sleep(_PING)
             now = rtc.Ping(timestamp=int(time.time() * 1000))
             await self.send(rtc.SignalRequest(ping_req=now))
@@ -169,6 +178,10 @@ class _Teacher(_Talk):
             if self._announced == len(self.tracks):
                 offer = rtc.SessionDescription(type="offer", sdp=self.offer)
                 await self.send(rtc.SignalRequest(offer=offer))
+        elif said.HasField("offer"):  # of the connection by which a teacher would receive
+            answered = await self.page.evaluate("sdp => linklab.answerOther(sdp)", said.offer.sdp)
+            answer = rtc.SessionDescription(type="answer", sdp=answered, id=said.offer.id)
+            await self.send(rtc.SignalRequest(answer=answer))
         elif said.HasField("answer"):
             await self.page.evaluate("sdp => linklab.answer(sdp)", said.answer.sdp)
             self.described.set()

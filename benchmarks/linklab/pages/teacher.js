@@ -4,6 +4,7 @@
 const CAMERA = { width: 960, height: 540, mark: { x: 24, y: 510, cell: 14 } }
 const AUDIO_BPS = 40_000
 const SLIDES_BPS = 5_000_000 // a page of text is legible with its first picture then, not with its sixth
+const CHANNELS = ['tongbu', 'switches']
 const START_KBPS = 3_000
 const LAYERS = [
   { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 120_000 },
@@ -13,6 +14,7 @@ const LAYERS = [
 
 const taught = { cameraAt: [], flips: [] }
 let peer
+let other
 
 function canvas(width, height) {
   const made = document.createElement('canvas')
@@ -157,7 +159,7 @@ function prefer(transceiver, codec) {
 }
 
 /** Makes the media and the offer; without simulcast it is an ordinary call from peer to peer. */
-async function offer({ codec, cameraFps, slidesFps, flipMs, simulcast }) {
+async function offer({ codec, cameraFps, slidesFps, flipMs, simulcast, channels = CHANNELS }) {
   peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
   const stream = new MediaStream()
   const add = (track, sendEncodings) =>
@@ -169,7 +171,7 @@ async function offer({ codec, cameraFps, slidesFps, flipMs, simulcast }) {
     add(slides(slidesFps, flipMs), [{ maxBitrate: SLIDES_BPS }]),
   ]
   for (const view of views) prefer(view, codec)
-  for (const label of ['tongbu', 'switches']) peer.createDataChannel(label)
+  for (const label of channels) peer.createDataChannel(label)
   await peer.setLocalDescription()
   return withSlides(peer.localDescription.sdp, views[1].mid)
 }
@@ -231,13 +233,24 @@ function trackIds() {
   return { microphone, camera, slides }
 }
 
+/** Answers for a second connection, by which nothing comes: some servers insist on it. */
+async function answerOther(sdp) {
+  other ??= new RTCPeerConnection()
+  await other.setRemoteDescription({ type: 'offer', sdp })
+  await other.setLocalDescription()
+  return gathered(other)
+}
+
 const { candidate } = candidates(() => peer)
+const { candidate: otherCandidate } = candidates(() => other)
 
 globalThis.linklab = {
   publish,
   offer,
   answer: (sdp) => peer.setRemoteDescription({ type: 'answer', sdp: startAt(sdp, START_KBPS) }),
   candidate,
+  answerOther,
+  otherCandidate,
   trackIds,
   localDescription: () => gathered(peer),
   sending,
