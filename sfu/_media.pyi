@@ -19,6 +19,8 @@ class EngineConfig(Protocol):
     @property
     def port(self) -> int: ...  # UDP port of shard 0; shard i takes port + i; 0 = any free port
     @property
+    def tcp_port(self) -> int | None: ...  # for ICE-TCP (RFC 6544); 0 = any free port; None = none
+    @property
     def shards(self) -> int: ...  # threads, each with its own socket and peers
     @property
     def buffer_bytes(self) -> int: ...  # SO_RCVBUF and SO_SNDBUF asked for
@@ -82,7 +84,10 @@ class Dtls:
 
 @final
 class Connected:
-    """A STUN check with the right password arrived: the peer's address is known (or moved)."""
+    """A STUN check with the right password arrived: the peer's address is known (or moved).
+
+    The address is the peer's end of a TCP connection, where it came by one.
+    """
 
     peer: int
     host: str
@@ -131,6 +136,8 @@ class Engine:
     """Readable while events wait."""
     ports: list[int]
     """The UDP port of each shard."""
+    tcp_port: int | None
+    """The TCP port of all shards, if there is one."""
     def poll_events(self) -> list[Event]:
         """All events that wait, oldest first; clears `event_fd`. Never blocks."""
     def add_peer(self, shard: int, ufrag: str, pwd: str) -> int:
@@ -171,7 +178,14 @@ class Engine:
         Raises OSError when the end could not be written (disk full).
         """
     def stats(self) -> dict[str, object]:
-        """A snapshot of all counters: lists under "shards", "uptracks", "downtracks", "journals".
+        """A snapshot of all counters: lists under "shards", "uptracks", "downtracks", "links",
+        "listeners", "journals".
+
+        Of TCP tell: each shard's `tcp_connections` and `tcp_queue_bytes` (now), `tcp_refused` (too
+        many), `tcp_expelled` (no peer's, or broke the framing), `tcp_datagrams_out`, of them
+        `tcp_dropped_stale` (what could not leave in time) and `tcp_dropped_closed`; each link's
+        `transport` ("udp" or "tcp") and `queue_bytes`, what waits for its connection now; and the
+        one row of "listeners": connections `accepted`, `delivered` to their shards, and dropped.
 
         The keys of each are those of `sfu/media/src/python/stats.rs`; see `sfu.stats`.
         """

@@ -11,6 +11,8 @@ class EngineConfig:
     """Address the UDP sockets bind to."""
     port: int = 7882
     """UDP port of shard 0; shard i takes `port + i`. 0 picks free ports."""
+    tcp_port: int | None = None
+    """The node's TCP port for those whose network blocks UDP; 0 picks a free one, None is none."""
     shards: int = 1
     """Threads, each with its own socket and peers; as many as cores is best."""
     buffer_bytes: int = 4 * 1024 * 1024

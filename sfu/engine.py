@@ -83,6 +83,7 @@ class Engine:
         self._native = native
         self._loop = loop
         self._ports = tuple(native.ports)
+        self._tcp_port = native.tcp_port
         self._closed = False
         self._peers: dict[int, PeerHandler] = {}
         self._shard_of: dict[int, int] = {}
@@ -96,6 +97,11 @@ class Engine:
     def ports(self) -> Sequence[int]:
         """The UDP port of each shard."""
         return self._ports
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The TCP port of all shards, if there is one."""
+        return self._tcp_port
 
     # --- peers
 
@@ -256,19 +262,30 @@ def start_engine(config: EngineConfig) -> Engine:
     try:
         native = _media.Engine(config)
     except OSError as error:
+        kind, port = _taken_port(config)
         raise EngineError(
-            f"UDP {config.host}:{_taken_port(config)} cannot be bound ({error}); "
-            "choose another rtc.udp_port, or stop what uses it"
+            f"{kind.upper()} {config.host}:{port} cannot be bound ({error}); "
+            f"choose another rtc.{kind}_port, or stop what uses it"
         ) from error
     return Engine(native, asyncio.get_running_loop())
 
 
-def _taken_port(config: EngineConfig) -> int:
-    """Which of the shards' ports it is that cannot be had: the native side does not say."""
-    for port in range(config.port, config.port + config.shards):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((config.host, port))
-            except OSError:
-                return port
-    return config.port
+def _taken_port(config: EngineConfig) -> tuple[str, int]:
+    """Which of the ports it is that cannot be had: the native side does not say."""
+    ports = [("udp", config.port + shard) for shard in range(config.shards)]
+    if config.tcp_port is not None:
+        ports.append(("tcp", config.tcp_port))
+    taken = (port for port in ports if not _is_free(config.host, *port))
+    return next(taken, ports[0])
+
+
+def _is_free(host: str, kind: str, port: int) -> bool:
+    try:
+        if kind == "tcp":
+            socket.create_server((host, port)).close()
+        else:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((host, port))
+    except OSError:
+        return False
+    return True

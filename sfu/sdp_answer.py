@@ -13,6 +13,11 @@ SCTP_PORT = 5000
 MAX_MESSAGE_SIZE = 64 * 1024
 """Bytes of a data channel message we take: chat and control, not files."""
 
+_TCP_HOST = 90
+"""Type preference of TCP host candidates; UDP's are from 126 to 100 (RFC 8445, section 5.1.2.2)."""
+_PASSIVE = 4
+"""Direction preference of a passive host candidate (RFC 6544, section 4.2)."""
+
 # What of the peer's fmtp an answer repeats; the rest describes its own sending (sprop-...).
 _MIRRORED: Mapping[str, frozenset[str]] = {
     "H264": frozenset({"level-asymmetry-allowed", "packetization-mode", "profile-level-id"}),
@@ -71,6 +76,8 @@ class LocalTransport:
     addresses: Sequence[str]
     """Announced as host candidates, the preferred one first."""
     port: int
+    tcp_port: int | None = None
+    """For those whose network blocks UDP (RFC 6544)."""
 
 
 def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransport) -> str:
@@ -215,10 +222,22 @@ def _credentials(local: LocalTransport) -> Iterator[str]:
 
 
 def _candidates(local: LocalTransport) -> Iterator[str]:
-    """Host candidates of falling priority (RFC 8445, section 5.1.2.1), and their end."""
+    """Host candidates of falling priority (RFC 8445, section 5.1.2.1), and their end.
+
+    TCP comes after all of UDP (RFC 6544, section 4.2): its type preference is below those of what
+    a client may find out about itself by UDP too.
+    """
     for index, address in enumerate(local.addresses):
         priority = (126 << 24) | ((65535 - index) << 8) | 255
         yield f"a=candidate:{index + 1} 1 udp {priority} {address} {local.port} typ host"
+    for index, address in enumerate(local.addresses if local.tcp_port is not None else ()):
+        foundation = len(local.addresses) + index + 1
+        preference = (_PASSIVE << 13) | (8191 - index)
+        priority = (_TCP_HOST << 24) | (preference << 8) | 255
+        yield (
+            f"a=candidate:{foundation} 1 tcp {priority} {address} {local.tcp_port} typ host "
+            "tcptype passive"
+        )
     yield "a=end-of-candidates"
 
 

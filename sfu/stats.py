@@ -6,11 +6,13 @@
      "uptracks": [{"id": 3, "peer": 1, "idle_ms": 20, ...}],    each published track
      "downtracks": [{"id": 4, "peer": 2, "packets": 1, ...}],   each viewer's track
      "links": [{"peer": 2, "rtt_ms": 40.0, "lost": 1, ...}],    the way to each peer
+     "listeners": [{"accepted": 1, ...}],                       the TCP port, if there is one
      "journals": [{"id": 1, "bytes": 1, ...}]}                  each open journal
 
 `forwarding_us_N` of a shard counts packets sent that had been on this machine for at most N
 microseconds, and longer than the next smaller N: from the kernel's receipt to the last step out.
-`links` tell what peers say of our packets by transport-wide feedback.
+`links` tell what peers say of our packets by transport-wide feedback, and what waits for those who
+are here by TCP (`queue_bytes`).
 
 `idle_ms` is the time since the track's last packet. Which counters there are is the native plane's
 business: this view keeps what it finds, so that a new counter needs no change here, and a missing
@@ -31,6 +33,7 @@ class Stats:
     uptracks: tuple[Counters, ...]
     downtracks: tuple[Counters, ...]
     links: tuple[Counters, ...]
+    listeners: tuple[Counters, ...]
     journals: tuple[Counters, ...]
 
     def total(self, counter: str) -> float:
@@ -44,6 +47,7 @@ class Stats:
             "uptracks": [dict(row) for row in self.uptracks],
             "downtracks": [dict(row) for row in self.downtracks],
             "links": [dict(row) for row in self.links],
+            "listeners": [dict(row) for row in self.listeners],
             "journals": [dict(row) for row in self.journals],
         }
 
@@ -55,6 +59,7 @@ def parse_stats(snapshot: Mapping[str, object]) -> Stats:
         uptracks=_rows(snapshot.get("uptracks")),
         downtracks=_rows(snapshot.get("downtracks")),
         links=_rows(snapshot.get("links")),
+        listeners=_rows(snapshot.get("listeners")),
         journals=_rows(snapshot.get("journals")),
     )
 

@@ -69,6 +69,11 @@ class Transport:
         """The UDP port this peer must send to."""
         return self._engine.port_of(self.peer)
 
+    @property
+    def tcp_port(self) -> int | None:
+        """The TCP port it may connect to instead, if there is one."""
+        return self._engine.tcp_port
+
     def restart_ice(self) -> IceCredentials:
         """New ICE credentials under the same DTLS association (RFC 8445, section 2.4)."""
         self.credentials = make_credentials()

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic.functional_validators import AfterValidator, PlainValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -50,7 +50,14 @@ def _shards(value: object) -> int | Literal["auto"]:
     raise ValueError(f"is neither auto nor a number from 1 to {MAX_SHARDS}")
 
 
+def _optional_port(value: object) -> object:
+    if value is True:
+        raise ValueError("is neither a port nor off")
+    return None if value is False or value == "off" else value  # YAML reads a bare off as false
+
+
 Address = Annotated[str, AfterValidator(_address)]
+OptionalPort = Annotated[Port | None, BeforeValidator(_optional_port)]
 Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
 
@@ -59,9 +66,10 @@ class _Strict(BaseModel):
 
 
 class RtcConfig(_Strict):
-    """Media over UDP."""
+    """Media: over UDP, and over TCP for those whose network blocks it."""
 
     udp_port: Port = 7882
+    tcp_port: OptionalPort = 7881
     shards: Shards = "auto"
     node_ip: tuple[Address, ...] = ()
     consent_timeout: Seconds = 30.0

@@ -90,12 +90,18 @@ class Node:
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
-        logger.info("HTTP on %s, media on UDP ports %s", self.url, list(engine.ports))
+        tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
+        logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
         shards = own_cores() if rtc.shards == "auto" else rtc.shards
-        config = EngineConfig(port=rtc.udp_port, shards=shards, consent_timeout=rtc.consent_timeout)
+        config = EngineConfig(
+            port=rtc.udp_port,
+            tcp_port=rtc.tcp_port,
+            shards=shards,
+            consent_timeout=rtc.consent_timeout,
+        )
         try:
             engine = start_engine(config)
         except EngineError as error:

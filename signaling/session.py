@@ -235,6 +235,7 @@ class Session:
             fingerprint=self._media.identity.fingerprint,
             addresses=self._media.addresses,
             port=self._transport.port,
+            tcp_port=self._transport.tcp_port,
         )
 
 

@@ -57,6 +57,7 @@ class FakeEngine:
 
     def __init__(self, shards: int = 1) -> None:
         self.ports = [40000 + shard for shard in range(shards)]
+        self.tcp_port = 40100
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.commands: list[tuple[Any, ...]] = []
         self.peers: dict[int, tuple[int, str, str]] = {}

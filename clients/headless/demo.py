@@ -31,7 +31,12 @@ async def demo(data_dir: Path, port: int, console: Console) -> None:
     files = demo_files()
     environment = {"TONGBU_LOG__LEVEL": os.environ.get("TONGBU_LOG__LEVEL", "warning")}
     node = await Node.start(
-        data_dir, port=port, udp_port=None, environment=environment, show_log=True
+        data_dir,
+        port=port,
+        udp_port=None,
+        tcp_port=None,
+        environment=environment,
+        show_log=True,
     )
     try:
         stopped = _stop_signal()

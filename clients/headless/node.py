@@ -37,6 +37,7 @@ class Node:
         *,
         port: int = 0,
         udp_port: int | None = 0,
+        tcp_port: int | None = 0,
         environment: dict[str, str] | None = None,
         show_log: bool = False,
     ) -> Self:
@@ -47,6 +48,8 @@ class Node:
         env = {**os.environ, "TONGBU_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
         if udp_port is not None:
             env["TONGBU_RTC__UDP_PORT"] = str(udp_port)
+        if tcp_port is not None:
+            env["TONGBU_RTC__TCP_PORT"] = str(tcp_port)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "signaling.cli", "serve", "--dev", "--port", str(port)),
             env={**env, **(environment or {})},

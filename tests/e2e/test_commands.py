@@ -47,7 +47,7 @@ async def test_demo(cache: dict[str, str], tmp_path: Path):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "signaling.cli", "demo", "--port", "0"),
         *("--data-dir", str(tmp_path)),
-        env={**cache, "TONGBU_RTC__UDP_PORT": "0"},
+        env={**cache, "TONGBU_RTC__UDP_PORT": "0", "TONGBU_RTC__TCP_PORT": "0"},
         stdout=PIPE,
         stderr=PIPE,
     )
@@ -80,7 +80,7 @@ async def test_demo_on_a_taken_port(cache: dict[str, str], tmp_path: Path):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "signaling.cli", "demo", "--port", port),
             *("--data-dir", str(tmp_path)),
-            env={**cache, "TONGBU_RTC__UDP_PORT": "0"},
+            env={**cache, "TONGBU_RTC__UDP_PORT": "0", "TONGBU_RTC__TCP_PORT": "0"},
             stdout=PIPE,
             stderr=PIPE,
         )

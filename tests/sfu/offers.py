@@ -24,6 +24,7 @@ LOCAL = LocalTransport(
     fingerprint=Fingerprint("sha-256", ":".join(["AB"] * 32)),
     addresses=("192.0.2.7", "127.0.0.1"),
     port=7882,
+    tcp_port=7881,
 )
 
 

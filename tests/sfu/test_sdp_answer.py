@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 from aiortc import sdp
@@ -90,9 +91,31 @@ def test_every_section_has_the_candidates_with_falling_priority(index: int) -> N
     _, lines = answer(capture("chromium_watch"))
     lines = section(lines, index)
     candidates = [line.split(" ") for line in lines if line.startswith("a=candidate")]
-    assert [(c[4], c[5]) for c in candidates] == [("192.0.2.7", "7882"), ("127.0.0.1", "7882")]
-    assert int(candidates[0][3]) > int(candidates[1][3])
+    assert [(c[2], c[4], c[5]) for c in candidates] == [
+        ("udp", "192.0.2.7", "7882"),
+        ("udp", "127.0.0.1", "7882"),
+        ("tcp", "192.0.2.7", "7881"),
+        ("tcp", "127.0.0.1", "7881"),
+    ]
+    assert [c[8:] for c in candidates] == [[], [], *[["tcptype", "passive"]] * 2]
+    priorities = [int(c[3]) for c in candidates]
+    assert priorities == sorted(set(priorities), reverse=True)
+    assert len({c[0] for c in candidates}) == 4  # foundations: no two are of one base and protocol
     assert lines.count("a=end-of-candidates") == 1
+
+
+def test_tcp_is_below_what_a_client_may_find_out_by_udp() -> None:
+    _, lines = answer(MINIMAL)
+    tcp = next(line for line in lines if " 1 tcp " in line)
+    server_reflexive = 100 << 24
+    assert int(tcp.split(" ")[3]) < server_reflexive
+
+
+def test_without_a_tcp_port_there_are_no_tcp_candidates() -> None:
+    offer = parse_offer(capture("chromium_watch"))
+    text = build_answer(offer, decide(offer), replace(LOCAL, tcp_port=None))
+    assert " udp " in text
+    assert " tcp " not in text
 
 
 def test_a_rejected_section_has_port_0_and_leaves_the_bundle() -> None:
@@ -134,6 +157,8 @@ def test_an_ice_restart_is_answered_with_credentials_and_candidates() -> None:
     assert "a=ice-ufrag:ourufrag" in lines
     assert "a=ice-pwd:ourpassword0123456789012" in lines
     assert "a=mid:0" in lines
+    candidates = [line.split(" ")[2] for line in lines if "candidate:" in line]
+    assert candidates == ["udp", "udp", "tcp", "tcp"]
     assert lines[-2] == "a=end-of-candidates"
 
 

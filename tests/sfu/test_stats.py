@@ -14,5 +14,6 @@ def test_what_is_not_known_is_left_out() -> None:
         "uptracks": [{"uptrack": 1}],
         "downtracks": [],
         "links": [],
+        "listeners": [],
         "journals": [],
     }

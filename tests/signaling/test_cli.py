@@ -98,6 +98,7 @@ class TestServeRefuses:
     def test_a_taken_port(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TONGBU_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("TONGBU_RTC__UDP_PORT", "0")
+        monkeypatch.setenv("TONGBU_RTC__TCP_PORT", "0")
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
@@ -113,6 +114,7 @@ def test_serve_says_when_it_is_ready_and_goes_when_asked(
         **os.environ,
         "TONGBU_DATA_DIR": str(tmp_path),
         "TONGBU_RTC__UDP_PORT": "0",
+        "TONGBU_RTC__TCP_PORT": "0",
     }
     command = [sys.executable, "-m", "signaling.cli", "serve", "--dev", "--port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -59,6 +59,17 @@ def test_the_environment_wins_over_the_file(
     assert config.rtc.node_ip == ("203.0.113.5",)
 
 
+@pytest.mark.parametrize(("value", "port"), [("off", None), ("null", None), ("0", 0), ("443", 443)])
+def test_tcp_can_be_turned_off(tmp_path: Path, value: str, port: int | None) -> None:
+    path = written(tmp_path, f"keys: {{k: {SECRET}}}\nrtc: {{tcp_port: {value}}}\n")
+    assert load(path).rtc.tcp_port == port
+
+
+def test_tcp_can_be_turned_off_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONGBU_RTC__TCP_PORT", "off")
+    assert load(None, dev=True).rtc.tcp_port is None
+
+
 @pytest.mark.parametrize(("text", "shards"), [("auto", "auto"), ("3", 3)])
 def test_shards_come_from_the_environment_too(
     monkeypatch: pytest.MonkeyPatch, text: str, shards: object
@@ -75,7 +86,7 @@ def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
 
 def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "rtc: {udp_prot: 1}"))
-    assert "unknown key rtc.udp_prot; allowed under rtc are: udp_port, shards" in sentence
+    assert "unknown key rtc.udp_prot; allowed under rtc are: udp_port, tcp_port, shards" in sentence
 
 
 def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +98,9 @@ def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPa
     ("text", "expected"),
     [
         ("rtc: {udp_port: abc}", "rtc.udp_port: 'abc' should be a valid integer"),
+        ("rtc: {tcp_port: abc}", "rtc.tcp_port: 'abc' should be a valid integer"),
+        ("rtc: {tcp_port: true}", "rtc.tcp_port: True is neither a port nor off"),
+        ("rtc: {tcp_port: 65536}", "rtc.tcp_port: 65536 should be less than or equal to 65535"),
         ("port: 70000", "port: 70000 should be less than or equal to 65535"),
         ("rtc: {shards: many}", "rtc.shards: 'many' is neither auto nor a number from 1 to 64"),
         ("rtc: {shards: 0}", "rtc.shards: 0 is neither auto nor"),

@@ -32,7 +32,7 @@ from tests.signaling.conftest import offer, token
 
 def configured(tmp_path: Path, **changes: object) -> NodeConfig:
     config = load(None, dev=True)
-    rtc = config.rtc.model_copy(update={"udp_port": 0, "consent_timeout": 2.0})
+    rtc = config.rtc.model_copy(update={"udp_port": 0, "tcp_port": 0, "consent_timeout": 2.0})
     values = {"port": 0, "data_dir": tmp_path / "data", "rtc": rtc, **changes}
     return config.model_copy(update=values)
 
@@ -250,6 +250,15 @@ async def test_a_taken_udp_port_is_one_sentence(tmp_path: Path) -> None:
         config = configured(tmp_path)
         config = configured(tmp_path, rtc=config.rtc.model_copy(update={"udp_port": port}))
         with pytest.raises(ConfigError, match=f"UDP 0.0.0.0:{port} cannot be bound"):
+            await Node.start(config, dev=True)
+
+
+async def test_a_taken_tcp_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = configured(tmp_path)
+        config = configured(tmp_path, rtc=config.rtc.model_copy(update={"tcp_port": port}))
+        with pytest.raises(ConfigError, match=f"TCP 0.0.0.0:{port} .*another rtc.tcp_port"):
             await Node.start(config, dev=True)
 
 

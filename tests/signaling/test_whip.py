@@ -1,5 +1,7 @@
 """WHIP over real HTTP; the media plane is a double, the DTLS handshake is real."""
 
+import re
+
 import pytest
 
 from signaling.classroom import SILENT_AFTER
@@ -18,6 +20,8 @@ async def test_created_with_answer_location_and_etag(house: House) -> None:
     answer = await response.text()
     assert "a=recvonly" in answer
     assert "a=candidate:1 1 udp 2130706431 192.0.2.7 40000 typ host" in answer
+    tcp = r"a=candidate:\d+ 1 tcp \d+ 192\.0\.2\.7 40100 typ host tcptype passive\r"
+    assert re.search(tcp, answer)
 
 
 async def test_a_unicode_lesson_has_an_ascii_location(house: House) -> None:

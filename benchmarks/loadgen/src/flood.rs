@@ -35,10 +35,7 @@ impl Flood {
     /// Send until the time is over.
     pub(crate) fn run(self) {
         yield_to_others();
-        let path = Path {
-            remote: self.server,
-            local: Ipv4Addr::LOCALHOST.into(),
-        };
+        let path = Path::udp(self.server, Ipv4Addr::LOCALHOST.into());
         let mut outbox = Outbox::new(Box::new(self.socket));
         let check = wrong_check(&self.ufrag);
         let (start, mut sent) = (Instant::now(), 0);

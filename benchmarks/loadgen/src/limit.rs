@@ -56,11 +56,7 @@ pub(crate) fn measure(
             }
             even_out(frame);
             for (address, srtp) in &viewers {
-                let local = Ipv4Addr::LOCALHOST.into();
-                let path = Path {
-                    remote: *address,
-                    local,
-                };
+                let path = Path::udp(*address, Ipv4Addr::LOCALHOST.into());
                 send_frame(&mut outbox, path, srtp, frame, sequence, &extension);
             }
             outbox.flush();

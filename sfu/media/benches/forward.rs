@@ -207,10 +207,7 @@ fn receiver() -> UdpSocket {
 }
 
 fn path(remote: SocketAddr) -> Path {
-    Path {
-        remote,
-        local: IpAddr::from(Ipv4Addr::LOCALHOST),
-    }
+    Path::udp(remote, IpAddr::from(Ipv4Addr::LOCALHOST))
 }
 
 fn join<T: Transmit>(

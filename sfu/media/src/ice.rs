@@ -1,7 +1,7 @@
 //! ICE-lite (RFC 8445, 2.5): we answer checks, and learn from them where the peer is.
 
 use crate::clock::{Micros, SECOND};
-use crate::outbox::Path;
+use crate::outbox::{ConnectionId, Path};
 
 /// After an ICE restart, checks with the old password still count for this long.
 const OLD_CREDENTIALS: Micros = 10 * SECOND;
@@ -30,6 +30,8 @@ pub struct IceLite {
     current: Credentials,
     old: Option<(Credentials, Micros)>,
     path: Option<Path>,
+    /// The client chose the path; else it is only where the first check came from.
+    nominated: bool,
     last_check: Micros,
     consent_lost: bool,
 }
@@ -41,6 +43,7 @@ impl IceLite {
             current: credentials,
             old: None,
             path: None,
+            nominated: false,
             last_check: now,
             consent_lost: false,
         }
@@ -62,11 +65,17 @@ impl IceLite {
     }
 
     /// A check whose integrity holds. The first one latches the address: Chromium sends DTLS
-    /// before it nominates. Later only a nomination moves it.
+    /// before it nominates. Later only a nomination moves it, be it from TCP to UDP or back; and
+    /// UDP takes the place of a TCP connection that merely was the quicker of the two.
     pub fn handle_check(&mut self, path: Path, nominated: bool, now: Micros) -> Check {
         self.last_check = now;
         self.consent_lost = false;
-        let moves = self.path.is_none() || nominated;
+        let better = |old: &Path| old.connection.is_some() && path.connection.is_none();
+        let moves = match &self.path {
+            None => true,
+            Some(old) => nominated || (!self.nominated && better(old)),
+        };
+        self.nominated |= nominated;
         if moves && self.path.replace(path) != Some(path) {
             Check::Moved
         } else {
@@ -79,6 +88,15 @@ impl IceLite {
         let previous = std::mem::replace(&mut self.current, credentials);
         let forgotten = self.old.replace((previous, now + OLD_CREDENTIALS));
         forgotten.map(|(c, _)| c.ufrag)
+    }
+
+    /// A connection is closed: if it was the path there is none, and the next check latches.
+    pub fn handle_disconnect(&mut self, connection: ConnectionId) {
+        let was_the_path = |path: &Path| path.connection == Some(connection);
+        if self.path.as_ref().is_some_and(was_the_path) {
+            self.path = None;
+            self.nominated = false;
+        }
     }
 
     /// Where the peer is.
@@ -104,6 +122,8 @@ impl IceLite {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     fn credentials(name: &str) -> Credentials {
@@ -114,9 +134,14 @@ mod tests {
     }
 
     fn path(port: u16) -> Path {
+        Path::udp(([127, 0, 0, 1], port).into(), [127, 0, 0, 1].into())
+    }
+
+    fn tcp(number: u32) -> Path {
+        let connection = NonZeroU32::new(number).map(ConnectionId);
         Path {
-            remote: ([127, 0, 0, 1], port).into(),
-            local: [127, 0, 0, 1].into(),
+            connection,
+            ..path(9)
         }
     }
 
@@ -128,6 +153,30 @@ mod tests {
         assert_eq!(ice.path(), Some(path(1)));
         assert_eq!(ice.handle_check(path(2), true, 0), Check::Moved);
         assert_eq!(ice.path(), Some(path(2)));
+    }
+
+    #[test]
+    fn udp_is_preferred_to_tcp_until_the_client_has_chosen() {
+        let mut ice = IceLite::new(credentials("a"), 0);
+        assert_eq!(ice.handle_check(tcp(1), false, 0), Check::Moved);
+        assert_eq!(ice.handle_check(path(2), false, 0), Check::Moved);
+        assert_eq!(ice.handle_check(tcp(1), false, 0), Check::Same);
+        assert_eq!(ice.handle_check(tcp(1), true, 0), Check::Moved);
+        assert_eq!(ice.handle_check(path(2), false, 0), Check::Same);
+        assert_eq!(ice.handle_check(path(2), true, 0), Check::Moved);
+        assert_eq!(ice.path(), Some(path(2)));
+    }
+
+    #[test]
+    fn when_its_connection_is_closed_the_next_check_latches() {
+        let mut ice = IceLite::new(credentials("a"), 0);
+        ice.handle_check(tcp(1), true, 0);
+        let another = NonZeroU32::new(2).map(ConnectionId).expect("not 0");
+        ice.handle_disconnect(another);
+        assert_eq!(ice.path(), Some(tcp(1)));
+        ice.handle_disconnect(tcp(1).connection.expect("TCP"));
+        assert_eq!(ice.path(), None);
+        assert_eq!(ice.handle_check(tcp(2), false, 0), Check::Moved);
     }
 
     #[test]

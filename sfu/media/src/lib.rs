@@ -13,12 +13,13 @@
 //! 6. Each [`track::Downtrack`] decides and renumbers; its sink writes header and payload into
 //!    the [`outbox`] and seals them there ([`track::RtpSink`]), or hands them to the [`journal`]
 //!    ([`track::JournalTrack`]).
-//! 7. [`udp`] sends the outbox: packets in a row to one viewer leave as one GSO train.
+//! 7. [`udp`] sends the outbox: packets in a row to one viewer leave as one GSO train. Where UDP is
+//!    blocked, [`tcp`] takes the place of [`udp`] at both ends.
 //!
 //! # Rules
 //!
 //! State machines take time, randomness and addresses as arguments: `handle_*` in, `poll_*` out.
-//! Only [`engine`] asks the clock, only [`udp`] the network. Whatever comes from outside yields
+//! Only [`engine`] asks the clock, only [`udp`] and [`tcp`] the network. Whatever comes from outside yields
 //! an error that is counted, never a panic. Every queue is bounded, and says what it drops.
 
 pub mod allocations;
@@ -41,5 +42,6 @@ mod python;
 pub mod repair;
 pub mod route;
 pub mod shard;
+pub mod tcp;
 pub mod track;
 pub mod udp;

@@ -1,6 +1,7 @@
 //! Datagrams on their way out: written once into an arena, sealed there, sent in one go.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use crate::clock::Micros;
 
@@ -15,6 +16,10 @@ const ARENA_BYTES: usize = 128 << 10;
 /// Datagrams for which a system call costs next to nothing beside them.
 const WORTH_A_CALL: usize = 16;
 
+/// One TCP connection of a shard; never used again by the same shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub NonZeroU32);
+
 /// Where a peer is, and which of our addresses it talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
@@ -22,6 +27,43 @@ pub struct Path {
     pub remote: SocketAddr,
     /// Ours, as the peer sees it: replies must leave from it.
     pub local: IpAddr,
+    /// The TCP connection by which the peer is reached; without one, by the shard's UDP socket.
+    pub connection: Option<ConnectionId>,
+}
+
+impl Path {
+    /// By UDP.
+    pub fn udp(remote: SocketAddr, local: IpAddr) -> Self {
+        Self {
+            remote,
+            local,
+            connection: None,
+        }
+    }
+}
+
+/// What a datagram carries, as far as a way out that must choose is concerned. UDP carries all
+/// alike; a TCP connection that falls behind lets control and sound pass by, and drops pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// STUN, DTLS, RTCP.
+    Control,
+    /// Packets of a microphone.
+    Sound,
+    /// Packets of a video.
+    Picture,
+    /// Packets of a video, sent again.
+    Repair,
+}
+
+impl Content {
+    /// What it is when it is sent again.
+    pub fn again(self) -> Self {
+        match self {
+            Self::Picture => Self::Repair,
+            other => other,
+        }
+    }
 }
 
 /// One datagram in the arena.
@@ -35,6 +77,8 @@ pub struct Outgoing {
     pub len: usize,
     /// When the media in it came to this machine; 0 for what the node itself has to say.
     pub arrival: Micros,
+    /// What it carries.
+    pub content: Content,
 }
 
 /// What the datagrams go out by: a socket, or the virtual network of a test.
@@ -61,11 +105,23 @@ impl<T: Transmit + ?Sized> Outbox<T> {
         }
     }
 
-    /// Write one datagram at the arena's end: `fill` gets the arena and where the datagram
-    /// begins. What an error leaves behind is not sent. `arrival` as in [`Outgoing`].
+    /// Write one datagram of control at the arena's end: `fill` gets the arena and where the
+    /// datagram begins. What an error leaves behind is not sent. `arrival` as in [`Outgoing`].
     #[inline]
     pub fn write<E>(
         &mut self,
+        path: Path,
+        arrival: Micros,
+        fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.write_as(Content::Control, path, arrival, fill)
+    }
+
+    /// As [`Outbox::write`], for a datagram of any content.
+    #[inline]
+    pub fn write_as<E>(
+        &mut self,
+        content: Content,
         path: Path,
         arrival: Micros,
         fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<(), E>,
@@ -83,6 +139,7 @@ impl<T: Transmit + ?Sized> Outbox<T> {
                     start,
                     len,
                     arrival,
+                    content,
                 });
             }
             Err(_) => self.arena.truncate(start),

@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::stats::ShardStats;
 use crate::ids::UptrackId;
 use crate::shard::{Command, Message};
+use crate::tcp::Accepted;
 use crate::track::Packet;
 use crate::udp::Wake;
 
 /// Packets of other shards that wait for this one; further ones are dropped and counted.
 pub(super) const INBOX: usize = 8_192;
+/// TCP connections that wait for their shard to take them; further ones are closed and counted.
+const ACCEPTED: usize = 64;
 
 /// Events on their way to Python.
 pub(super) struct EventQueue<E> {
@@ -63,6 +66,7 @@ pub(super) enum Control {
 pub(super) struct Mailbox {
     pub(super) control: Sender<Control>,
     pub(super) media: SyncSender<(UptrackId, Arc<Packet>)>,
+    pub(super) accepted: SyncSender<Accepted>,
     pub(super) wake: Arc<Wake>,
 }
 
@@ -71,6 +75,13 @@ impl Mailbox {
     pub(super) fn post(&self, control: Control) {
         self.leave(control);
         self.wake.wake();
+    }
+
+    /// Hand over a TCP connection; false when too many wait.
+    pub(super) fn hand_over(&self, accepted: Accepted) -> bool {
+        let left = self.accepted.try_send(accepted).is_ok();
+        self.wake.wake();
+        left
     }
 
     /// Leave something for when the shard looks. One that has ended hears nothing any more.
@@ -83,6 +94,7 @@ impl Mailbox {
 pub(super) struct Inbox {
     pub(super) control: Receiver<Control>,
     pub(super) media: Receiver<(UptrackId, Arc<Packet>)>,
+    pub(super) accepted: Receiver<Accepted>,
     pub(super) wake: Arc<Wake>,
 }
 
@@ -90,16 +102,19 @@ pub(super) struct Inbox {
 pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
     let (control, control_inbox) = channel();
     let (media, media_inbox) = sync_channel(INBOX);
+    let (accepted, accepted_inbox) = sync_channel(ACCEPTED);
     let wake = Arc::new(Wake::new()?);
     let inbox = Inbox {
         control: control_inbox,
         media: media_inbox,
+        accepted: accepted_inbox,
         wake: Arc::clone(&wake),
     };
     Ok((
         Mailbox {
             control,
             media,
+            accepted,
             wake,
         },
         inbox,

@@ -10,13 +10,15 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::clock::Micros;
 use crate::outbox::Outbox;
 use crate::shard::{Command, Event, Shard, ShardConfig};
+use crate::tcp::directory::Directory;
+use crate::tcp::{Connections, Listener, ListenerStats};
 use crate::udp::{Buffers, Socket};
 use mailbox::{Control, EventQueue, Mailbox, mailbox};
 use runner::{Measured, Runner};
@@ -29,6 +31,8 @@ pub struct EngineConfig {
     pub host: IpAddr,
     /// Port of shard 0, or 0 for any.
     pub port: u16,
+    /// TCP port of the node, 0 for any; None: no TCP.
+    pub tcp_port: Option<u16>,
     /// How many shards.
     pub shards: usize,
     /// Socket buffers to ask for.
@@ -71,6 +75,8 @@ struct ShardHandle {
 
 /// The shards of one node.
 pub struct Engine {
+    listener: Mutex<Option<Listener>>,
+    directory: Arc<Directory>,
     shards: Vec<ShardHandle>,
     events: Arc<EventQueue<Event>>,
     clock: Clock,
@@ -106,7 +112,7 @@ impl Engine {
                 consent_timeout: config.consent_timeout,
             };
             socket.coalesce_and_stamp();
-            let measured = Measured::new(socket.try_clone()?, clock);
+            let measured = Measured::new(socket.try_clone()?, Connections::new()?, clock);
             let runner = Runner {
                 shard: Shard::new(shard),
                 outbox: Outbox::new(Box::new(measured)),
@@ -128,7 +134,21 @@ impl Engine {
                 thread: Mutex::new(Some(thread)),
             });
         }
+        let directory = Arc::new(Directory::default());
+        let listener = config
+            .tcp_port
+            .map(|port| {
+                let deliver = move |shard: usize, accepted| {
+                    let mailbox = mailboxes.get(shard);
+                    mailbox.is_some_and(|mailbox| mailbox.hand_over(accepted))
+                };
+                let address = SocketAddr::new(config.host, port);
+                Listener::start(address, Arc::clone(&directory), Box::new(deliver))
+            })
+            .transpose()?;
         Ok(Self {
+            listener: Mutex::new(listener),
+            directory,
             shards,
             events,
             clock,
@@ -141,11 +161,22 @@ impl Engine {
         let Some(shard) = self.shards.get(shard) else {
             return;
         };
+        self.tell_directory(&command);
         let hurries = matches!(command, Command::SendDtls(..) | Command::RequestKeyframe(_));
         if hurries {
             shard.mailbox.post(Control::Command(command));
         } else {
             shard.mailbox.leave(Control::Command(command));
+        }
+    }
+
+    fn tell_directory(&self, command: &Command) {
+        match command {
+            Command::AddPeer(peer, credentials) | Command::RotateCredentials(peer, credentials) => {
+                self.directory.handle_ufrag(*peer, &credentials.ufrag);
+            }
+            Command::RemovePeer(peer) => self.directory.handle_removal(*peer),
+            _ => {}
         }
     }
 
@@ -168,6 +199,22 @@ impl Engine {
     /// UDP port of each shard.
     pub fn ports(&self) -> Vec<u16> {
         self.shards.iter().map(|s| s.port).collect()
+    }
+
+    /// TCP port of the node, if it has one.
+    pub fn tcp_port(&self) -> Option<u16> {
+        let port = |listener: &Listener| listener.local_addr().port();
+        self.listener().as_ref().map(port)
+    }
+
+    /// What became of the TCP connections, if there is a port for them.
+    pub fn listener_stats(&self) -> Option<ListenerStats> {
+        self.listener().as_ref().map(Listener::stats)
+    }
+
+    /// The listener is whole whatever thread died with the lock.
+    fn listener(&self) -> MutexGuard<'_, Option<Listener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Socket buffers granted to each shard.
@@ -197,6 +244,7 @@ impl Engine {
 
     /// Stop the threads. Idempotent.
     pub fn stop(&self) {
+        drop(self.listener().take());
         for shard in &self.shards {
             shard.mailbox.post(Control::Stop);
         }

@@ -8,8 +8,9 @@ use super::load::Load;
 use super::mailbox::{Control, EventQueue, INBOX, Inbox, Mailbox};
 use crate::clock::{Micros, SECOND};
 use crate::latency::Histogram;
-use crate::outbox::{Outbox, Outgoing, Transmit};
+use crate::outbox::{ConnectionId, Outbox, Outgoing, Transmit};
 use crate::shard::{Event, Message, Shard};
+use crate::tcp::{Connections, Frames, READ_BUFFER, Ready};
 use crate::udp::{BATCH, ReceiveBatch, Socket, wait_readable};
 
 /// Events that wait for Python; beyond it DTLS datagrams are dropped (they are sent again).
@@ -19,17 +20,19 @@ const MAX_BATCHES: usize = 4;
 /// Longest sleep of a shard without peers.
 const IDLE: Micros = SECOND;
 
-/// A socket, and how long what it sent had been on this machine by then.
+/// The ways out, and how long what they sent had been on this machine by then.
 pub(super) struct Measured {
     pub(super) socket: Socket,
+    pub(super) tcp: Connections,
     pub(super) latency: Histogram,
     clock: Clock,
 }
 
 impl Measured {
-    pub(super) fn new(socket: Socket, clock: Clock) -> Self {
+    pub(super) fn new(socket: Socket, tcp: Connections, clock: Clock) -> Self {
         Self {
             socket,
+            tcp,
             latency: Histogram::default(),
             clock,
         }
@@ -38,12 +41,34 @@ impl Measured {
 
 impl Transmit for Measured {
     fn transmit(&mut self, arena: &[u8], datagrams: &[Outgoing]) {
-        self.socket.transmit(arena, datagrams);
+        match self.tcp.is_used() {
+            false => self.socket.transmit(arena, datagrams),
+            true => self.transmit_mixed(arena, datagrams),
+        }
         let now = self.clock.now();
         for datagram in datagrams.iter().filter(|d| d.arrival > 0) {
             self.latency.record(now.saturating_sub(datagram.arrival));
         }
     }
+}
+
+impl Measured {
+    /// Each run of datagrams by its own way.
+    fn transmit_mixed(&mut self, arena: &[u8], datagrams: &[Outgoing]) {
+        let now = self.clock.now();
+        for run in datagrams.chunk_by(|a, b| a.path.connection == b.path.connection) {
+            match run[0].path.connection {
+                None => self.socket.transmit(arena, run),
+                Some(connection) => self.tcp.transmit(connection, arena, run, now),
+            }
+        }
+    }
+}
+
+/// What TCP connections are read by.
+struct Reading {
+    buffer: Box<[u8]>,
+    ready: Vec<Ready>,
 }
 
 /// One thread's state.
@@ -60,10 +85,15 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn run(mut self) {
         let mut batch = ReceiveBatch::coalesced();
+        let mut reading = Reading {
+            buffer: vec![0; READ_BUFFER].into(),
+            ready: Vec::new(),
+        };
         let mut load = Load::new(self.clock.now());
         // Commands first: a check may follow its peer's announcement on the heels.
         while self.obey() {
             let drained = self.receive(&mut batch);
+            self.receive_tcp(&mut reading);
             let now = self.clock.now();
             self.shard.handle_timeout(now, &mut self.outbox);
             self.shard.forward(now, &mut self.outbox);
@@ -97,13 +127,82 @@ impl Runner {
         false
     }
 
+    /// Close the TCP connections that nobody needs any more, take over those that wait, then read and write those that can be.
+    fn receive_tcp(&mut self, reading: &mut Reading) {
+        self.disconnect();
+        while let Ok(accepted) = self.inbox.accepted.try_recv() {
+            let tcp = &mut self.outbox.transmitter().tcp;
+            let Some(id) = tcp.adopt(accepted) else {
+                continue;
+            };
+            let len = tcp.received(id, &mut reading.buffer);
+            self.take_frames(id, &mut reading.buffer[..len]);
+        }
+        if self.outbox.transmitter().tcp.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        self.outbox.transmitter().tcp.poll_ready(&mut reading.ready);
+        for ready in reading.ready.drain(..) {
+            let tcp = &mut self.outbox.transmitter().tcp;
+            if ready.writable {
+                tcp.handle_writable(ready.id, now);
+            }
+            if !ready.readable {
+                continue;
+            }
+            match tcp.receive(ready.id, &mut reading.buffer) {
+                Ok(len) => self.take_frames(ready.id, &mut reading.buffer[..len]),
+                Err(_) => {
+                    tcp.close(ready.id);
+                    self.shard.handle_disconnect(ready.id);
+                }
+            }
+        }
+    }
+
+    /// Datagrams of a connection. It is closed when they belong to nobody: the first of them must
+    /// have been a check that holds.
+    fn take_frames(&mut self, id: ConnectionId, bytes: &mut [u8]) {
+        let Some(path) = self.outbox.transmitter().tcp.path(id) else {
+            return;
+        };
+        let now = self.clock.now();
+        let mut frames = Frames::new(bytes);
+        for frame in &mut frames {
+            let known = frame.is_ok_and(|datagram| {
+                self.shard
+                    .handle_datagram(path, datagram, now, &mut self.outbox);
+                self.shard.knows(id)
+            });
+            if !known {
+                self.outbox.flush();
+                self.outbox.transmitter().tcp.expel(id);
+                return self.shard.handle_disconnect(id);
+            }
+        }
+        self.outbox.transmitter().tcp.keep(id, &frames);
+    }
+
+    /// Their peers have gone, or have better ones; a goodbye is sent first.
+    fn disconnect(&mut self) {
+        if self.shard.disconnects.is_empty() {
+            return;
+        }
+        self.outbox.flush();
+        for id in self.shard.disconnects.drain(..) {
+            self.outbox.transmitter().tcp.close(id);
+        }
+    }
+
     /// Until something comes or is due; returns how long that was.
     fn wait(&mut self) -> Micros {
         self.shard.counters.waits += 1;
         let from = self.clock.now();
         let due = self.shard.poll_timeout().saturating_sub(from).min(IDLE);
         let wake = &*self.inbox.wake;
-        if wait_readable(&self.socket, wake, Duration::from_micros(due)) {
+        let tcp = self.outbox.transmitter().tcp.descriptor();
+        if wait_readable(&self.socket, wake, tcp, Duration::from_micros(due)) {
             wake.clear();
         }
         self.clock.now() - from

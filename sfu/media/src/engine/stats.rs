@@ -8,6 +8,7 @@ use crate::counters::ShardCounters;
 use crate::ids::{DowntrackId, PeerId, UptrackId};
 use crate::latency::Histogram;
 use crate::peer::Peer;
+use crate::tcp::{Connections, TcpCounters};
 use crate::track::{RtpSink, SinkCounters, Uptrack, UptrackCounters};
 use crate::udp::SendCounters;
 
@@ -46,6 +47,8 @@ pub struct ShardStats {
     pub counters: ShardCounters,
     /// What its socket sent.
     pub sent: SendCounters,
+    /// What its TCP connections do.
+    pub tcp: TcpCounters,
     /// Whether the network does UDP segmentation.
     pub segments: bool,
     /// Memory its thread has asked for, in times; 0 where the allocator does not count.
@@ -69,6 +72,8 @@ pub struct LinkStats {
     pub rtt: Micros,
     /// What it tells of our packets.
     pub counters: LinkCounters,
+    /// By TCP: the bytes that wait for the connection to take them.
+    pub tcp_queued: Option<usize>,
 }
 
 impl Runner {
@@ -78,26 +83,30 @@ impl Runner {
         let transmitter = self.outbox.transmitter();
         let (sent, segments) = (transmitter.socket.counters, transmitter.socket.segments());
         let latency = transmitter.latency.clone();
+        let tcp = &transmitter.tcp;
         let peers = || self.shard.peers();
         ShardStats {
             peers: peers().count(),
             counters: self.shard.counters,
             allocations: allocations::of_this_thread(),
             sent,
+            tcp: tcp.counters(),
             segments,
             latency,
             uptracks: peers().flat_map(|peer| uptracks(peer, now)).collect(),
             downtracks: peers().flat_map(downtracks).collect(),
-            links: peers().map(link_stats).collect(),
+            links: peers().map(|peer| link_stats(peer, tcp)).collect(),
         }
     }
 }
 
-fn link_stats(peer: &Peer) -> LinkStats {
+fn link_stats(peer: &Peer, tcp: &Connections) -> LinkStats {
+    let connection = peer.ice.path().and_then(|path| path.connection);
     LinkStats {
         peer: peer.id,
         rtt: peer.rtt(),
         counters: peer.sent.counters(),
+        tcp_queued: connection.map(|id| tcp.queued(id)),
     }
 }
 

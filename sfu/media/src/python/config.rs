@@ -20,6 +20,7 @@ const MAX_MID: usize = 32;
 pub(super) struct EngineArgument {
     host: String,
     port: u16,
+    tcp_port: Option<u16>,
     shards: usize,
     buffer_bytes: usize,
     consent_timeout: f64,
@@ -68,6 +69,7 @@ impl EngineArgument {
         Ok(EngineConfig {
             host,
             port: self.port,
+            tcp_port: self.tcp_port,
             shards: self.shards,
             buffer_bytes: self.buffer_bytes,
             consent_timeout: (self.consent_timeout * SECOND as f64) as Micros,

@@ -20,7 +20,9 @@ use self::events::{
     journal_event_object,
 };
 use self::reader::{Frame, JournalEnd, JournalReader, LessonEvent, SenderReport, read_packets};
-use self::stats::{downtrack_stats, journal_stats, link_stats, shard_stats, uptrack_stats};
+use self::stats::{
+    downtrack_stats, journal_stats, link_stats, listener_stats, shard_stats, uptrack_stats,
+};
 use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;
 use crate::ice::Credentials;
@@ -81,6 +83,11 @@ impl Engine {
     #[getter]
     fn ports(&self) -> Vec<u16> {
         self.inner.ports()
+    }
+
+    #[getter]
+    fn tcp_port(&self) -> Option<u16> {
+        self.inner.tcp_port()
     }
 
     fn poll_events(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
@@ -230,6 +237,10 @@ impl Engine {
         all.set_item("uptracks", uptrack_stats(py, &shards)?)?;
         all.set_item("downtracks", downtrack_stats(py, &shards)?)?;
         all.set_item("links", link_stats(py, &shards)?)?;
+        all.set_item(
+            "listeners",
+            listener_stats(py, self.inner.listener_stats())?,
+        )?;
         all.set_item("journals", journal_stats(py, &self.journals)?)?;
         Ok(all)
     }

@@ -6,6 +6,7 @@ use pyo3::types::PyDict;
 use crate::clock::MILLISECOND;
 use crate::engine::ShardStats;
 use crate::journals::Journals;
+use crate::tcp::ListenerStats;
 
 pub(super) fn shard_stats<'py>(
     py: Python<'py>,
@@ -25,6 +26,13 @@ pub(super) fn shard_stats<'py>(
         ("messages_out", stats.sent.messages),
         ("send_calls", stats.sent.calls),
         ("send_refused", stats.sent.refused),
+        ("tcp_connections", stats.tcp.connections as u64),
+        ("tcp_queue_bytes", stats.tcp.queued as u64),
+        ("tcp_refused", stats.tcp.refused),
+        ("tcp_expelled", stats.tcp.expelled),
+        ("tcp_datagrams_out", stats.tcp.datagrams),
+        ("tcp_dropped_stale", stats.tcp.dropped_stale),
+        ("tcp_dropped_closed", stats.tcp.dropped_closed),
         ("inbox_overflow", counters.inbox_overflow),
         ("event_overflow", counters.event_overflow),
         ("allocations", stats.allocations),
@@ -108,9 +116,30 @@ pub(super) fn link_stats<'py>(
             "feedback_ms",
             stats.counters.feedback_delay as f64 / MILLISECOND as f64,
         )?;
+        let transport = stats.tcp_queued.map_or("udp", |_| "tcp");
+        dict.set_item("transport", transport)?;
+        dict.set_item("queue_bytes", stats.tcp_queued.unwrap_or(0))?;
         all.push(dict);
     }
     Ok(all)
+}
+
+/// One row for the node's TCP port, none without.
+pub(super) fn listener_stats(
+    py: Python<'_>,
+    stats: Option<ListenerStats>,
+) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    let row = |stats: ListenerStats| {
+        let dict = PyDict::new(py);
+        dict.set_item("accepted", stats.accepted)?;
+        dict.set_item("delivered", stats.delivered)?;
+        dict.set_item("dropped_crowded", stats.crowded)?;
+        dict.set_item("dropped_late", stats.late)?;
+        dict.set_item("dropped_malformed", stats.malformed)?;
+        dict.set_item("dropped_unknown", stats.unknown)?;
+        Ok(dict)
+    };
+    stats.into_iter().map(row).collect()
 }
 
 pub(super) fn journal_stats<'py>(

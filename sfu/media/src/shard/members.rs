@@ -34,6 +34,7 @@ impl Shard {
         for address in &peer.addresses {
             self.forget_address(*address, slot);
         }
+        self.close_connections_of(slot);
         for ufrag in peer.ice.ufrags() {
             self.by_ufrag.remove(ufrag);
         }

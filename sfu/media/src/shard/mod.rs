@@ -5,8 +5,9 @@
 //! `messages`. It calls the state machines and carries their results on; it decides nothing.
 //!
 //! This file is the way in; `media.rs` carries what came in to those who take it, `members.rs`
-//! keeps who is here.
+//! keeps who is here, `connections.rs` knows TCP.
 
+mod connections;
 mod media;
 mod members;
 
@@ -18,7 +19,7 @@ use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::counters::ShardCounters;
 use crate::ice::{Check, Credentials};
 use crate::ids::{DowntrackId, JournalId, PeerId, UptrackId};
-use crate::outbox::{Outbox, Path, Transmit};
+use crate::outbox::{ConnectionId, Outbox, Path, Transmit};
 use crate::packet::rtp::{self, Class};
 use crate::packet::stun;
 use crate::peer::{Dropped, Input, Peer, Srtp};
@@ -113,6 +114,8 @@ pub struct Shard {
     slots: FxHashMap<PeerId, usize>,
     by_ufrag: FxHashMap<String, usize>,
     by_address: FxHashMap<std::net::SocketAddr, usize>,
+    /// TCP connections, each of the one peer that has proved itself on it.
+    by_connection: FxHashMap<ConnectionId, usize>,
     uptracks: FxHashMap<UptrackId, (usize, usize)>,
     downtracks: FxHashMap<DowntrackId, Viewer>,
     routes: FxHashMap<UptrackId, Route>,
@@ -131,6 +134,8 @@ pub struct Shard {
     pub events: Vec<Event>,
     /// What other shards should hear: which one, and what.
     pub messages: Vec<(usize, Message)>,
+    /// TCP connections that nobody needs any more, to be closed.
+    pub disconnects: Vec<ConnectionId>,
     /// What happened, in numbers.
     pub counters: ShardCounters,
 }
@@ -146,6 +151,7 @@ impl Shard {
             slots: FxHashMap::default(),
             by_ufrag: FxHashMap::default(),
             by_address: FxHashMap::default(),
+            by_connection: FxHashMap::default(),
             uptracks: FxHashMap::default(),
             downtracks: FxHashMap::default(),
             routes: FxHashMap::default(),
@@ -160,6 +166,7 @@ impl Shard {
             visit: 0,
             events: Vec::new(),
             messages: Vec::new(),
+            disconnects: Vec::new(),
             counters: ShardCounters::default(),
         }
     }
@@ -304,11 +311,19 @@ impl Shard {
     }
 
     fn latch(&mut self, slot: usize, path: Path, nominated: bool, now: Micros) {
+        if let Some(connection) = path.connection
+            && !self.remember_connection(connection, slot)
+        {
+            return;
+        }
         let Some(peer) = self.peers[slot].as_mut() else {
             return;
         };
         if peer.ice.handle_check(path, nominated, now) == Check::Moved {
             self.events.push(Event::Connected(peer.id, path.remote));
+        }
+        if path.connection.is_some() {
+            return;
         }
         if self.by_address.insert(path.remote, slot) == Some(slot) {
             return;
@@ -397,6 +412,9 @@ impl Shard {
     }
 
     fn peer_at(&self, path: Path) -> Option<usize> {
-        self.by_address.get(&path.remote).copied()
+        match path.connection {
+            None => self.by_address.get(&path.remote).copied(),
+            Some(connection) => self.by_connection.get(&connection).copied(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::codec::Codec;
 use crate::congestion::SentPackets;
 use crate::crypto::{CryptoError, Outbound, RTP_OVERHEAD};
 use crate::ids::{DowntrackId, UptrackId};
-use crate::outbox::{Outbox, Path, Transmit};
+use crate::outbox::{Content, Outbox, Path, Transmit};
 use crate::packet::extension::{ExtensionMap, Kind};
 use crate::packet::rtcp;
 use crate::packet::rtp::{self, RtpHeader};
@@ -84,6 +84,8 @@ pub struct RtpSink {
     pub source: Option<UptrackId>,
     /// What it has carried.
     pub counters: SinkCounters,
+    /// What its packets are to a way out that must choose.
+    content: Content,
     /// The viewer has reported on the SSRC, so it knows which section it belongs to.
     known_to_viewer: bool,
     /// Header and extension of a packet that brings no extension of its own.
@@ -114,6 +116,10 @@ impl RtpSink {
             downtrack: Downtrack::new(config.clock_rate, sequence, timestamp),
             source: None,
             counters: SinkCounters::default(),
+            content: match config.codec.is_video() {
+                true => Content::Picture,
+                false => Content::Sound,
+            },
             known_to_viewer: false,
             rtx_sequence: u64::from(!sequence & 0x7fff),
             guard: ResendGuard::default(),
@@ -148,7 +154,7 @@ impl RtpSink {
         }
         let roc = (stamp.sequence >> 16) as u32;
         let mut len = 0;
-        let sent = outbox.write(link.path, packet.arrival, |arena, start| {
+        let sent = outbox.write_as(self.content, link.path, packet.arrival, |arena, start| {
             if packet.extensions.is_empty() {
                 self.template.write(arena, &header, transport);
             } else {
@@ -202,7 +208,7 @@ impl RtpSink {
         let roc = (self.rtx_sequence >> 16) as u32;
         let transport = link.sent.next_sequence();
         let mut len = 0;
-        let sent = outbox.write(link.path, 0, |arena, start| {
+        let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
             self.write_header(arena, &header, transport, packet);
             arena.extend_from_slice(&(stamp.sequence as u16).to_be_bytes());
             arena.extend_from_slice(&packet.payload);
@@ -233,7 +239,7 @@ impl RtpSink {
         };
         let header = self.header(packet, stamp);
         let roc = (stamp.sequence >> 16) as u32;
-        let sent = outbox.write(link.path, 0, |arena, start| {
+        let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
             self.write_header(arena, &header, transport, packet);
             arena.extend_from_slice(&packet.payload);
             seal(link.srtp, roc, arena, start).map(drop)

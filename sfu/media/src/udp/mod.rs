@@ -1,6 +1,6 @@
 //! The UDP socket of a shard: batches in by `recvmmsg`, trains out by `sendmmsg` with GSO.
 //!
-//! The folder with `unsafe`: the few system calls that std does not wrap. Every block says
+//! The folder with `unsafe` (beside `tcp/system.rs`): the few system calls that std does not wrap. Every block says
 //! why its pointers hold.
 //!
 //! A socket bound to all addresses must answer from the address it was asked at, or the peer
@@ -141,7 +141,7 @@ fn ask_for_buffer(fd: RawFd, bytes: i32, forced: i32, limited: i32) -> io::Resul
         .or_else(|_| set_option(fd, libc::SOL_SOCKET, limited, bytes))
 }
 
-fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+pub(crate) fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     let size = mem::size_of::<i32>() as u32;
     // SAFETY: the option's value is an int, and lives through the call.
     let result = unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), size) };
@@ -190,10 +190,7 @@ mod tests {
     #[test]
     fn trains_arrive_as_single_datagrams() {
         let (from, to) = (loopback(), loopback());
-        let path = Path {
-            remote: to.local_addr().expect("bound"),
-            local: Ipv4Addr::LOCALHOST.into(),
-        };
+        let path = Path::udp(to.local_addr().expect("bound"), Ipv4Addr::LOCALHOST.into());
         let sizes = [100, 100, 100, 40, 100, 200, 200, 7];
         let mut outbox = Outbox::new(Box::new(from));
         for (i, &size) in sizes.iter().enumerate() {
@@ -214,10 +211,7 @@ mod tests {
     fn a_train_is_received_in_one_piece_and_taken_apart() {
         let (from, to) = (loopback(), loopback());
         to.coalesce_and_stamp();
-        let path = Path {
-            remote: to.local_addr().expect("bound"),
-            local: Ipv4Addr::LOCALHOST.into(),
-        };
+        let path = Path::udp(to.local_addr().expect("bound"), Ipv4Addr::LOCALHOST.into());
         let sizes = [1_200, 1_200, 1_200, 700];
         let mut outbox = Outbox::new(Box::new(from));
         for (i, &size) in sizes.iter().enumerate() {
@@ -242,10 +236,7 @@ mod tests {
             1,
         )
         .expect("set");
-        let path = Path {
-            remote: to.local_addr().expect("bound"),
-            local: Ipv4Addr::LOCALHOST.into(),
-        };
+        let path = Path::udp(to.local_addr().expect("bound"), Ipv4Addr::LOCALHOST.into());
         let mut outbox = Outbox::new(Box::new(from));
         for round in 0..2 {
             for i in 0..4 {
@@ -303,15 +294,9 @@ mod tests {
     fn an_unreachable_peer_costs_the_others_nothing() {
         let (from, to) = (loopback(), loopback());
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let good = Path {
-            remote: to.local_addr().expect("bound"),
-            local,
-        };
+        let good = Path::udp(to.local_addr().expect("bound"), local);
         // Port 0 is refused by the kernel.
-        let bad = Path {
-            remote: ([127, 0, 0, 1], 0).into(),
-            local,
-        };
+        let bad = Path::udp(([127, 0, 0, 1], 0).into(), local);
         let mut outbox = Outbox::new(Box::new(from));
         outbox.push(good, b"1");
         outbox.push(bad, b"2");

@@ -129,10 +129,7 @@ fn read(message: &libc::mmsghdr, name: &libc::sockaddr_in, wall: SystemTime) -> 
         .stamp
         .and_then(|stamp| wall.duration_since(UNIX_EPOCH + stamp).ok())
         .filter(|age| *age < MAX_AGE);
-    let path = Path {
-        remote: from_sockaddr(name),
-        local: told.local,
-    };
+    let path = Path::udp(from_sockaddr(name), told.local);
     let len = if cut { 0 } else { message.msg_len as usize };
     Received {
         arrival: Arrival {

@@ -50,10 +50,7 @@ struct Train {
 impl Default for Train {
     fn default() -> Self {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let path = Path {
-            remote: nowhere,
-            local: nowhere.ip(),
-        };
+        let path = Path::udp(nowhere, nowhere.ip());
         Self {
             path,
             start: 0,

@@ -1,7 +1,7 @@
 //! Waiting for a socket or for another thread.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// An eventfd(2): how one thread wakes another that waits in `poll`.
@@ -42,19 +42,37 @@ impl AsFd for Wake {
     }
 }
 
-/// Wait until one of two descriptors is readable, at most `timeout`; tells whether the second is.
-pub fn wait_readable(first: &impl AsFd, second: &impl AsFd, timeout: Duration) -> bool {
-    let poll = |fd: BorrowedFd<'_>| libc::pollfd {
-        fd: fd.as_raw_fd(),
+/// Wait until one of the descriptors is readable, at most `timeout`; tells whether the second is.
+pub fn wait_readable(
+    first: &impl AsFd,
+    second: &impl AsFd,
+    third: Option<BorrowedFd<'_>>,
+    timeout: Duration,
+) -> bool {
+    let poll = |fd: RawFd| libc::pollfd {
+        fd,
         events: libc::POLLIN,
         revents: 0,
     };
-    let mut fds = [poll(first.as_fd()), poll(second.as_fd())];
+    // ppoll(2) passes over what is negative; without a third it is not even told of it.
+    let mut fds = [
+        poll(first.as_fd().as_raw_fd()),
+        poll(second.as_fd().as_raw_fd()),
+        poll(third.map_or(-1, |fd| fd.as_raw_fd())),
+    ];
+    let count = 2 + libc::nfds_t::from(third.is_some());
     let timeout = libc::timespec {
         tv_sec: timeout.as_secs() as libc::time_t,
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    // SAFETY: both outlive the call. An error (EINTR) means looking again, as a timeout.
-    unsafe { libc::ppoll(fds.as_mut_ptr(), 2, &raw const timeout, std::ptr::null()) };
+    // SAFETY: all outlive the call. An error (EINTR) means looking again, as a timeout.
+    unsafe {
+        libc::ppoll(
+            fds.as_mut_ptr(),
+            count,
+            &raw const timeout,
+            std::ptr::null(),
+        )
+    };
     fds[1].revents != 0
 }

@@ -1,7 +1,12 @@
 //! A network in memory: shards, a clock that moves when told, links that lose, delay, repeat and
 //! reorder by a seeded generator. Peers are real ones: STUN, SRTP, RTP and RTCP on the wire.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test file uses its part"
+)]
 
 pub mod publisher;
 mod viewer;
@@ -222,10 +227,7 @@ impl Network {
     }
 
     pub fn deliver_to_shard(&mut self, shard: usize, from: SocketAddr, mut datagram: Vec<u8>) {
-        let path = Path {
-            remote: from,
-            local: IpAddr::from([10, 0, 0, 2]),
-        };
+        let path = Path::udp(from, IpAddr::from([10, 0, 0, 2]));
         let (now, outbox) = (self.now, &mut self.outboxes[shard]);
         self.shards[shard].handle_datagram(path, &mut datagram, now, outbox);
         self.settle();
@@ -233,10 +235,7 @@ impl Network {
 
     /// What a shard does with one batch from its socket. The datagrams it sends go nowhere.
     pub fn forward_batch(&mut self, from: SocketAddr, mut datagrams: Vec<Vec<u8>>) {
-        let path = Path {
-            remote: from,
-            local: IpAddr::from([10, 0, 0, 2]),
-        };
+        let path = Path::udp(from, IpAddr::from([10, 0, 0, 2]));
         let (now, shard, outbox) = (self.now, &mut self.shards[0], &mut self.outboxes[0]);
         outbox.transmitter().discard = true;
         for datagram in &mut datagrams {
