@@ -81,6 +81,15 @@ export const en = {
   'join.camera': 'The teacher’s camera',
   'join.slides': 'The teacher’s slides',
   'join.cameraOff': 'The teacher’s camera is off',
+  'join.cameraPaused': 'The camera is paused',
+  'join.slidesFirst':
+    'The connection is narrow: voice and slides come first. The camera returns by itself.',
+  'join.voiceFirst':
+    'The connection is narrow: the voice comes first. The camera returns by itself.',
+  'join.onlyVoice':
+    'The connection is very narrow: the voice comes first. The pictures return by themselves.',
+  'join.slidesPaused':
+    'The connection is very narrow: the voice comes first. The next page appears by itself.',
 
   'archive.title': 'Lessons',
   'archive.search': 'Search lessons',
