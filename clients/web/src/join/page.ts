@@ -150,9 +150,9 @@ export class JoinPage {
     const now = this.#last && rates(this.#last, sample)
     this.#last = sample
     if (!now) return
-    // A line without loss or delay is weak all the same when a picture does not fit on it.
-    const limited = this.#stage.narrow
-    const word = this.#steady.next(quality({ ...now, limited }))
+    const heard = this.#steady.next(quality(now))
+    // However clean a line is: one that a picture does not fit on is not good.
+    const word = heard === 'good' && this.#stage.narrow ? 'weak' : heard
     const hint = byId('quality', HTMLElement)
     hint.dataset.quality = word
     show(hint, true)

@@ -117,22 +117,23 @@ export class Stage {
     const layout = !slides ? 'camera' : this.#swapped && camera ? 'camera-slides' : 'slides-camera'
     if (this.#stage.dataset.layout !== layout) this.#stage.dataset.layout = layout
     show(this.#swap, slides && camera)
+    byId('slides-picture', HTMLElement).toggleAttribute('data-paused', slidesPaused)
     show(byId('slides-paused', HTMLElement), slidesPaused)
+    byId('camera-picture', HTMLElement).toggleAttribute('data-covered', !camera)
     show(byId('camera-off', HTMLElement), !camera)
     if (!camera) this.#explain(slides, slidesPaused)
   }
 
-  /** Says why there is no camera, and no slides either if they were not there before. */
+  /** Says why there is no camera; below slides that are paused as well it is said already. */
   #explain(slides: boolean, slidesPaused: boolean): void {
-    const [title, detail] = [
+    const detail = byId('camera-off-detail', HTMLElement)
+    say(
       byId('camera-off-title', HTMLElement),
-      byId('camera-off-detail', HTMLElement),
-    ]
-    const onlyVoice = slidesPaused && !slides
-    say(title, this.#cameraOn ? 'join.cameraPaused' : 'join.cameraOff')
-    show(detail, this.#cameraOn || onlyVoice)
-    if (onlyVoice) say(detail, 'join.onlyVoice')
-    else say(detail, slides && !slidesPaused ? 'join.slidesFirst' : 'join.voiceFirst')
+      this.#cameraOn ? 'join.cameraPaused' : 'join.cameraOff',
+    )
+    show(detail, slidesPaused ? !slides : this.#cameraOn)
+    if (slidesPaused) say(detail, 'join.onlyVoice')
+    else say(detail, slides ? 'join.slidesFirst' : 'join.voiceFirst')
   }
 }
 

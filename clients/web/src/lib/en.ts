@@ -83,13 +83,10 @@ export const en = {
   'join.cameraOff': 'The teacher’s camera is off',
   'join.cameraPaused': 'The camera is paused',
   'join.slidesFirst':
-    'The connection is narrow: voice and slides come first. The camera returns by itself.',
-  'join.voiceFirst':
-    'The connection is narrow: the voice comes first. The camera returns by itself.',
+    'The connection is weak: the voice and the slides come first. The camera returns by itself.',
+  'join.voiceFirst': 'The connection is weak: the voice comes first. The camera returns by itself.',
   'join.onlyVoice':
-    'The connection is very narrow: the voice comes first. The pictures return by themselves.',
-  'join.slidesPaused':
-    'The connection is very narrow: the voice comes first. The next page appears by itself.',
+    'The connection is very weak: the voice comes first. The pictures continue by themselves.',
 
   'archive.title': 'Lessons',
   'archive.search': 'Search lessons',

@@ -83,10 +83,9 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'join.slides': '老师的课件',
   'join.cameraOff': '老师关闭了摄像头',
   'join.cameraPaused': '摄像头画面已暂停',
-  'join.slidesFirst': '网络较慢，声音和课件优先，摄像头画面会自动恢复。',
-  'join.voiceFirst': '网络较慢，声音优先，摄像头画面会自动恢复。',
-  'join.onlyVoice': '网络很慢，声音优先，画面会自动恢复。',
-  'join.slidesPaused': '网络很慢，声音优先，新的课件页会自动出现。',
+  'join.slidesFirst': '网络较弱：声音和课件优先，摄像头画面会自动恢复。',
+  'join.voiceFirst': '网络较弱：声音优先，摄像头画面会自动恢复。',
+  'join.onlyVoice': '网络很弱：声音优先，画面会自动继续。',
 
   'archive.title': '课程',
   'archive.search': '搜索课程',
