@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cameraEncodings, type Encoding, fitCamera, wholeCamera } from '../src/teach/layers'
+import { addCamera, cameraEncodings, type Encoding, fitCamera } from '../src/teach/layers'
 
 const shape = (encodings: readonly Encoding[]) =>
   encodings.filter((one) => one.active).map((one) => [one.rid, one.scaleResolutionDownBy])
@@ -47,7 +47,7 @@ describe('fitCamera', () => {
     expect(fitCamera(small, hd, 'video/H264')).toEqual(cameraEncodings(hd))
   })
   it('keeps what the browser added', () => {
-    const [first] = fitCamera([{ ...wholeCamera()[0], priority: 'low' as const }], hd, 'video/VP8')
+    const [first] = fitCamera([{ priority: 'low' as const }], hd, 'video/VP8')
     expect(first?.priority).toBe('low')
   })
   it('sends the whole picture to a node that turned simulcast down', () => {
@@ -66,10 +66,23 @@ describe('fitCamera', () => {
   })
 })
 
-describe('wholeCamera', () => {
-  it('is one stream without a name, for a browser that refuses three', () => {
-    expect(wholeCamera()).toEqual([
+describe('addCamera', () => {
+  it('offers three sizes', () => {
+    expect(addCamera(vga, (encodings) => encodings)).toEqual(cameraEncodings(vga))
+  })
+  it('offers one stream without a name to a browser that refuses three', () => {
+    const one = addCamera(hd, (encodings) => {
+      if (encodings.length > 1) throw new DOMException('no simulcast', 'OperationError')
+      return encodings
+    })
+    expect(one).toEqual([
       { active: true, scaleResolutionDownBy: 1, maxBitrate: 1_800_000, maxFramerate: 30 },
     ])
+  })
+  it('does not hide an error that has nothing to do with sizes', () => {
+    const closed = () => {
+      throw new DOMException('closed', 'InvalidStateError')
+    }
+    expect(() => addCamera(hd, closed)).toThrow('closed')
   })
 })

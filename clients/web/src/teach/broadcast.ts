@@ -9,7 +9,7 @@ import { type CodecName, isRefused, markSlides, offerOrder, startAt } from '../l
 import { NoCodec, NoWebrtc } from '../lib/sentences'
 import { type Switches, TEACHER_CHANNEL, type TeacherSignal } from '../lib/signals'
 import { type Call, dial, endpoint, hangUp } from '../lib/whip'
-import { cameraEncodings, fitCamera, wholeCamera } from './layers'
+import { addCamera, fitCamera } from './layers'
 
 export interface BroadcastOptions {
   lesson: string
@@ -118,16 +118,9 @@ export class Broadcast {
       this.#senders.set(source, transceiver.sender)
       return transceiver
     }
-    const camera = () => {
-      try {
-        return section('camera', cameraEncodings(tracks.camera?.getSettings()))
-      } catch {
-        return section('camera', wholeCamera())
-      }
-    }
     const sections = {
       microphone: section('microphone', [{ maxBitrate: VOICE_BPS }]),
-      camera: camera(),
+      camera: addCamera(tracks.camera?.getSettings(), (sizes) => section('camera', sizes)),
       // On a narrow line a page keeps its sharpness at the camera's cost.
       slides: section('slides', [{ maxBitrate: SLIDES_BPS, priority: 'high' }]),
     }

@@ -55,9 +55,13 @@ export function cameraEncodings(size: Size | undefined): Encoding[] {
   return RIDS.map((rid, at) => ({ rid, scalabilityMode: MODE, ...encoding(ladder[at]) }))
 }
 
-/** For a browser that refuses three. */
-export function wholeCamera(): Encoding[] {
-  return [encoding(WHOLE)]
+/** Adds the camera in its sizes, or in one where the browser refuses several. */
+export function addCamera<T>(size: Size | undefined, add: (encodings: Encoding[]) => T): T {
+  try {
+    return add(cameraEncodings(size))
+  } catch {
+    return add([encoding(WHOLE)])
+  }
 }
 
 /** The same encodings for another camera, or once it is known what became of them. */
