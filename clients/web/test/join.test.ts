@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { Pause } from '../src/join/pause'
+import { setPlayout } from '../src/join/playout'
 import { SlidesPresence } from '../src/join/presence'
-import { parseSignal } from '../src/lib/signals'
 
 describe('SlidesPresence', () => {
   it('shows slides with their first frame', () => {
@@ -23,6 +24,12 @@ describe('SlidesPresence', () => {
     expect(slides.visible(6001)).toBe(false)
     slides.handleFrame(7000)
     expect(slides.visible(7000)).toBe(true)
+  })
+  it('keeps the last page while the node sends none for want of room', () => {
+    const slides = new SlidesPresence()
+    slides.handleFrame(0)
+    slides.handleMuted(1000)
+    expect(slides.visible(60_000, true)).toBe(true)
   })
   it('forgives a short mute', () => {
     const slides = new SlidesPresence()
@@ -70,23 +77,81 @@ describe('SlidesPresence', () => {
   })
 })
 
-describe('parseSignal', () => {
-  it('knows the bell and the switches', () => {
-    expect(parseSignal('{"type":"ended"}')).toEqual({ type: 'ended' })
-    const switches = { type: 'switches', camera: false, slides: true }
-    expect(parseSignal(JSON.stringify({ ...switches, more: 1 }))).toEqual(switches)
+describe('Pause', () => {
+  const playing = (until: number) => {
+    const camera = new Pause()
+    for (let now = 0; now <= until; now += 40) camera.handleFrame(now)
+    return camera
+  }
+  it('says nothing about a picture that is only still', () => {
+    expect(playing(1000).visible(60_000)).toBe(false)
   })
-  it('ignores what it does not know', () => {
-    for (const other of [
-      '',
-      'hello',
-      '7',
-      'null',
-      '{}',
-      '{"type":"chat"}',
-      '{"type":"switches","camera":1}',
+  it('waits until what is in the jitter buffer has been shown', () => {
+    const camera = playing(1000)
+    camera.handleState('paused', 1000)
+    for (let now = 1040; now <= 2000; now += 40) {
+      camera.handleFrame(now)
+      expect(camera.visible(now)).toBe(false)
+    }
+    expect(camera.visible(2500)).toBe(false)
+    expect(camera.visible(2501)).toBe(true)
+  })
+  it('speaks at once when there was no picture yet', () => {
+    const camera = new Pause()
+    camera.handleState('paused', 0)
+    expect(camera.visible(0)).toBe(true)
+  })
+  it('speaks after the longest buffer, where a browser cannot tell frames', () => {
+    const camera = playing(1000)
+    camera.handleState('paused', 1000)
+    for (let now = 1040; now <= 5040; now += 40) camera.handleFrame(now)
+    expect(camera.visible(5040)).toBe(true)
+  })
+  it('stays until the first new frame, so that no frozen picture is seen', () => {
+    const camera = playing(1000)
+    camera.handleState('paused', 1000)
+    camera.handleState('playing', 9000)
+    expect(camera.visible(10_000)).toBe(true)
+    camera.handleFrame(10_100)
+    expect(camera.visible(10_100)).toBe(false)
+    expect(camera.visible(60_000)).toBe(false)
+  })
+  it('does not blame the line for a picture that does not come though it may', () => {
+    const camera = playing(1000)
+    camera.handleState('paused', 1000)
+    camera.handleState('playing', 9000)
+    expect(camera.visible(14_000)).toBe(true)
+    expect(camera.visible(14_001)).toBe(false)
+  })
+  it('takes the last word, and repeated ones as one', () => {
+    const camera = playing(1000)
+    camera.handleState('playing', 1000)
+    camera.handleState('paused', 2000)
+    camera.handleState('paused', 3000)
+    camera.handleState('playing', 4000)
+    camera.handleState('paused', 4100)
+    camera.handleFrame(4200)
+    expect(camera.visible(5000)).toBe(true)
+  })
+  it('ends with the call', () => {
+    const camera = playing(1000)
+    camera.handleState('paused', 1000)
+    camera.handleNewTrack()
+    expect(camera.visible(9000)).toBe(false)
+  })
+})
+
+describe('setPlayout', () => {
+  it('lets sound and pictures wait alike, and passes over browsers that cannot', () => {
+    const [voice, camera, old] = [{ jitterBufferTarget: null }, { jitterBufferTarget: null }, {}]
+    const receivers = [voice, camera, old] as unknown as RTCRtpReceiver[]
+    setPlayout(receivers, 1.0499)
+    expect([voice, camera, old]).toEqual([
+      { jitterBufferTarget: 1050 },
+      { jitterBufferTarget: 1050 },
+      {},
     ])
-      expect(parseSignal(other)).toBeUndefined()
-    expect(parseSignal(new ArrayBuffer(2))).toBeUndefined()
+    setPlayout(receivers, 0)
+    expect(voice.jitterBufferTarget).toBe(0)
   })
 })

@@ -52,6 +52,7 @@ export class JoinPage {
         this.#stage.attach(tracks)
       },
       onSwitches: (switches) => this.#stage.handleSwitches(switches),
+      onQuality: (source, state) => this.#stage.handleQuality(source, state),
       onNoCodec: () => this.#toast('error.codecView'),
     })
     every(2000, async () => this.#measure(await viewer.stats()))
@@ -149,7 +150,9 @@ export class JoinPage {
     const now = this.#last && rates(this.#last, sample)
     this.#last = sample
     if (!now) return
-    const word = this.#steady.next(quality(now))
+    const heard = this.#steady.next(quality(now))
+    // However clean a line is: one that a picture does not fit on is not good.
+    const word = heard === 'good' && this.#stage.narrow ? 'weak' : heard
     const hint = byId('quality', HTMLElement)
     hint.dataset.quality = word
     show(hint, true)

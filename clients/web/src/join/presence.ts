@@ -46,8 +46,9 @@ export class SlidesPresence {
     else this.#shown = false
   }
 
-  visible(now: number): boolean {
-    const muted = this.#mutedSince !== undefined && now - this.#mutedSince > MUTED_MS
+  /** `paused`: the node sends none for a while, so that a muted track says nothing. */
+  visible(now: number, paused = false): boolean {
+    const muted = !paused && this.#mutedSince !== undefined && now - this.#mutedSince > MUTED_MS
     if (muted && now - this.#lastFrame > QUIET_MS) this.#shown = false
     return this.#shown
   }

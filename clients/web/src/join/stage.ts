@@ -1,6 +1,7 @@
 /** The pictures: what is big, what is small, what is not there. */
-import { byId, face, show } from '../lib/dom'
-import type { Switches } from '../lib/signals'
+import { byId, face, say, show } from '../lib/dom'
+import type { Picture, Switches } from '../lib/signals'
+import { Pause } from './pause'
 import { SlidesPresence } from './presence'
 import type { Incoming } from './viewer'
 
@@ -12,6 +13,7 @@ export class Stage {
   readonly #slides = byId('slides-video', HTMLVideoElement)
   readonly #swap = byId('swap', HTMLButtonElement)
   readonly #presence = new SlidesPresence()
+  readonly #pauses: Readonly<Record<Picture, Pause>> = { camera: new Pause(), slides: new Pause() }
   readonly #onPicture: () => void
   #swapped = localStorage.getItem(STORE) === 'yes'
   #cameraOn = true
@@ -26,17 +28,23 @@ export class Stage {
   }
 
   get slidesShown(): boolean {
-    return this.#presence.visible(performance.now())
+    return this.#presence.visible(performance.now(), this.#isPaused('slides'))
+  }
+
+  /** Whether a picture is missing because the line is too narrow for it. */
+  get narrow(): boolean {
+    return this.#isPaused('camera') || this.#isPaused('slides')
   }
 
   attach({ camera, slides }: Incoming): void {
     const round = ++this.#round
     this.#presence.handleNewTrack()
+    for (const pause of Object.values(this.#pauses)) pause.handleNewTrack()
     slides.addEventListener('mute', () => this.#presence.handleMuted(performance.now()))
     slides.addEventListener('unmute', () => this.#presence.handleUnmuted())
     put(this.#camera, camera)
     put(this.#slides, slides)
-    this.#follow(this.#camera, round, () => this.#onPicture())
+    this.#follow(this.#camera, round, () => this.#cameraFrame())
     // A track that ends turns its picture black, which is a frame too, but not one of slides.
     this.#follow(this.#slides, round, () => slides.readyState === 'live' && this.#slidesFrame())
   }
@@ -50,6 +58,13 @@ export class Stage {
   handleSwitches({ camera, slides }: Switches): void {
     this.#cameraOn = camera
     this.#presence.handleShared(slides, performance.now())
+    this.#draw()
+  }
+
+  handleQuality(source: Picture, state: 'paused' | 'playing'): void {
+    this.#pauses[source].handleState(state, performance.now())
+    // There is no picture to wait for: the words in its place are what there is to see.
+    if (state === 'paused') this.#onPicture()
     this.#draw()
   }
 
@@ -69,11 +84,23 @@ export class Stage {
     else (video as HTMLVideoElement).addEventListener('timeupdate', frame)
   }
 
+  #cameraFrame(): void {
+    this.#onPicture()
+    const wasPaused = this.#isPaused('camera')
+    this.#pauses.camera.handleFrame(performance.now())
+    if (wasPaused) this.#draw()
+  }
+
   #slidesFrame(): void {
     this.#onPicture()
-    const wasShown = this.slidesShown
+    const redraw = !this.slidesShown || this.#isPaused('slides')
     this.#presence.handleFrame(performance.now())
-    if (!wasShown) this.#draw()
+    this.#pauses.slides.handleFrame(performance.now())
+    if (redraw) this.#draw()
+  }
+
+  #isPaused(source: Picture): boolean {
+    return this.#pauses[source].visible(performance.now())
   }
 
   #toggle(): void {
@@ -84,10 +111,29 @@ export class Stage {
 
   #draw(): void {
     const slides = this.slidesShown
-    const layout = !slides ? 'camera' : this.#swapped ? 'camera-slides' : 'slides-camera'
+    const [cameraPaused, slidesPaused] = [this.#isPaused('camera'), this.#isPaused('slides')]
+    // Words need no big place while there is a page to read.
+    const camera = this.#cameraOn && !cameraPaused
+    const layout = !slides ? 'camera' : this.#swapped && camera ? 'camera-slides' : 'slides-camera'
     if (this.#stage.dataset.layout !== layout) this.#stage.dataset.layout = layout
-    show(this.#swap, slides)
-    show(byId('camera-off', HTMLElement), !this.#cameraOn)
+    show(this.#swap, slides && camera)
+    byId('slides-picture', HTMLElement).toggleAttribute('data-paused', slidesPaused)
+    show(byId('slides-paused', HTMLElement), slidesPaused)
+    byId('camera-picture', HTMLElement).toggleAttribute('data-covered', !camera)
+    show(byId('camera-off', HTMLElement), !camera)
+    if (!camera) this.#explain(slides, slidesPaused)
+  }
+
+  /** Says why there is no camera; below slides that are paused as well it is said already. */
+  #explain(slides: boolean, slidesPaused: boolean): void {
+    const detail = byId('camera-off-detail', HTMLElement)
+    say(
+      byId('camera-off-title', HTMLElement),
+      this.#cameraOn ? 'join.cameraPaused' : 'join.cameraOff',
+    )
+    show(detail, slidesPaused ? !slides : this.#cameraOn)
+    if (slidesPaused) say(detail, 'join.onlyVoice')
+    else say(detail, slides ? 'join.slidesFirst' : 'join.voiceFirst')
   }
 }
 

@@ -3,8 +3,16 @@ import { judgeSchool } from '../lib/judge'
 import { Link, type LinkState } from '../lib/link'
 import { isRefused } from '../lib/sdp'
 import { NoWebrtc } from '../lib/sentences'
-import { NODE_CHANNEL, parseSignal, type Switches, TEACHER_CHANNEL } from '../lib/signals'
+import {
+  NODE_CHANNEL,
+  type Picture,
+  parseNodeSignal,
+  parseTeacherSignal,
+  type Switches,
+  TEACHER_CHANNEL,
+} from '../lib/signals'
 import { type Call, dial, endpoint } from '../lib/whip'
+import { setPlayout } from './playout'
 
 export interface Incoming {
   voice: MediaStreamTrack
@@ -21,6 +29,8 @@ export interface ViewerOptions {
   /** New tracks, at the start and after each reconnection. */
   onTracks(tracks: Incoming): void
   onSwitches(switches: Switches): void
+  /** The node holds a picture back, or sends it again. */
+  onQuality(source: Picture, state: 'paused' | 'playing'): void
   /** The browser and the node share no format for the camera. */
   onNoCodec(): void
 }
@@ -58,7 +68,7 @@ export class Viewer {
       peer.addTransceiver('video', { direction: 'recvonly' }),
       peer.addTransceiver('video', { direction: 'recvonly' }),
     ]
-    for (const label of [NODE_CHANNEL, TEACHER_CHANNEL]) this.#listen(peer.createDataChannel(label))
+    this.#listen(peer)
     const call = await dial(peer, endpoint(lesson, 'whep', key), signal)
     if (isRefused(call.answer, camera.mid ?? '')) onNoCodec()
     onTracks({
@@ -69,11 +79,18 @@ export class Viewer {
     return call
   }
 
-  #listen(channel: RTCDataChannel): void {
-    channel.addEventListener('message', ({ data }) => {
-      const signal = parseSignal(data)
+  /** Each channel has its own words: what a participant sends is never taken for the node's. */
+  #listen(peer: RTCPeerConnection): void {
+    const { onQuality, onSwitches } = this.#options
+    peer.createDataChannel(NODE_CHANNEL).addEventListener('message', ({ data }) => {
+      const signal = parseNodeSignal(data)
       if (signal?.type === 'ended') this.#link.bell()
-      if (signal?.type === 'switches') this.#options.onSwitches(signal)
+      if (signal?.type === 'quality') onQuality(signal.source, signal.state)
+      if (signal?.type === 'playout') setPlayout(peer.getReceivers(), signal.delay)
+    })
+    peer.createDataChannel(TEACHER_CHANNEL).addEventListener('message', ({ data }) => {
+      const signal = parseTeacherSignal(data)
+      if (signal) onSwitches(signal)
     })
   }
 }

@@ -81,6 +81,12 @@ export const en = {
   'join.camera': 'The teacher’s camera',
   'join.slides': 'The teacher’s slides',
   'join.cameraOff': 'The teacher’s camera is off',
+  'join.cameraPaused': 'The camera is paused',
+  'join.slidesFirst':
+    'The connection is weak: the voice and the slides come first. The camera returns by itself.',
+  'join.voiceFirst': 'The connection is weak: the voice comes first. The camera returns by itself.',
+  'join.onlyVoice':
+    'The connection is very weak: the voice comes first. The pictures continue by themselves.',
 
   'archive.title': 'Lessons',
   'archive.search': 'Search lessons',

@@ -82,6 +82,10 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'join.camera': '老师的摄像头',
   'join.slides': '老师的课件',
   'join.cameraOff': '老师关闭了摄像头',
+  'join.cameraPaused': '摄像头画面已暂停',
+  'join.slidesFirst': '网络较弱：声音和课件优先，摄像头画面会自动恢复。',
+  'join.voiceFirst': '网络较弱：声音优先，摄像头画面会自动恢复。',
+  'join.onlyVoice': '网络很弱：声音优先，画面会自动继续。',
 
   'archive.title': '课程',
   'archive.search': '搜索课程',

@@ -7,8 +7,9 @@ import { judgeTeacher } from '../lib/judge'
 import { Link, type LinkState } from '../lib/link'
 import { type CodecName, isRefused, markSlides, offerOrder, startAt } from '../lib/sdp'
 import { NoCodec, NoWebrtc } from '../lib/sentences'
-import { type Signal, type Switches, TEACHER_CHANNEL } from '../lib/signals'
+import { type Switches, TEACHER_CHANNEL, type TeacherSignal } from '../lib/signals'
 import { type Call, dial, endpoint, hangUp } from '../lib/whip'
+import { addCamera, fitCamera } from './layers'
 
 export interface BroadcastOptions {
   lesson: string
@@ -20,8 +21,7 @@ export interface BroadcastOptions {
   onState(state: LinkState, error?: unknown): void
 }
 
-/** Bits per second: what the picture is worth, not what the line could carry. */
-const CAMERA_BPS = 1_800_000
+/** Bits per second: what it is worth, not what the line could carry. */
 const SLIDES_BPS = 2_500_000
 const VOICE_BPS = 40_000
 /** A rural uplink of half a megabit is corrected within its first second. */
@@ -57,6 +57,7 @@ export class Broadcast {
   async replace(source: Source, track: MediaStreamTrack | null): Promise<void> {
     this.#options.tracks[source] = track
     await this.#senders.get(source)?.replaceTrack(track)
+    if (source === 'camera') await this.#fitCamera()
   }
 
   /** Tells schools what is switched off, so that they show words in place of a black picture. */
@@ -99,6 +100,7 @@ export class Broadcast {
         answer: (sdp) => startAt(sdp, START_KBPS),
       })
       if (isRefused(call.answer, sections.camera.mid ?? '')) throw new NoCodec(codec ?? 'H264')
+      await this.#fitCamera()
       return call
     } catch (error) {
       peer.close()
@@ -108,32 +110,39 @@ export class Broadcast {
 
   #sections(peer: RTCPeerConnection, lesson: string): Record<Source, RTCRtpTransceiver> {
     const { tracks } = this.#options
-    const section = (
-      source: Source,
-      kind: 'audio' | 'video',
-      encoding: RTCRtpEncodingParameters,
-    ) => {
-      const transceiver = peer.addTransceiver(tracks[source] ?? kind, {
-        direction: 'sendonly',
-        streams: [stream(lesson)],
-        sendEncodings: [encoding],
-      })
+    const section = (source: Source, sendEncodings: RTCRtpEncodingParameters[]) => {
+      const kind = source === 'microphone' ? 'audio' : 'video'
+      const streams = [stream(lesson)]
+      const init: RTCRtpTransceiverInit = { direction: 'sendonly', streams, sendEncodings }
+      const transceiver = peer.addTransceiver(tracks[source] ?? kind, init)
       this.#senders.set(source, transceiver.sender)
       return transceiver
     }
     const sections = {
-      microphone: section('microphone', 'audio', { maxBitrate: VOICE_BPS }),
-      camera: section('camera', 'video', { maxBitrate: CAMERA_BPS, maxFramerate: 30 }),
-      slides: section('slides', 'video', { maxBitrate: SLIDES_BPS }),
+      microphone: section('microphone', [{ maxBitrate: VOICE_BPS }]),
+      camera: addCamera(tracks.camera?.getSettings(), (sizes) => section('camera', sizes)),
+      // On a narrow line a page keeps its sharpness at the camera's cost.
+      slides: section('slides', [{ maxBitrate: SLIDES_BPS, priority: 'high' }]),
     }
     this.#channel = peer.createDataChannel(TEACHER_CHANNEL)
     this.#channel.addEventListener('open', () => this.#tell())
     return sections
   }
 
+  /** Gives the camera the sizes that suit it, and what was agreed on with the node. */
+  async #fitCamera(): Promise<void> {
+    const sender = this.#senders.get('camera')
+    if (!sender) return
+    const parameters = sender.getParameters()
+    const size = this.#options.tracks.camera?.getSettings()
+    parameters.encodings = fitCamera(parameters.encodings, size, parameters.codecs?.[0]?.mimeType)
+    // Refused by a call that is over, or by a browser that goes on with what was offered.
+    await sender.setParameters(parameters).catch(() => {})
+  }
+
   #tell(): void {
     if (this.#channel?.readyState !== 'open') return
-    const signal: Signal = { type: 'switches', ...this.#switches }
+    const signal: TeacherSignal = { type: 'switches', ...this.#switches }
     this.#channel.send(JSON.stringify(signal))
   }
 }
