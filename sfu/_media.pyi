@@ -39,6 +39,8 @@ class Codec(Protocol):
     @property
     def rtx_payload_type(self) -> int | None: ...  # RFC 4588
     @property
+    def red_payload_type(self) -> int | None: ...  # RFC 2198, sound only
+    @property
     def nack(self) -> bool: ...  # a=rtcp-fb:<pt> nack was agreed
 
 class UptrackConfig(Protocol):
@@ -108,6 +110,26 @@ class StreamStarted:
     ssrc: int
 
 @final
+class LayersChanged:
+    """What the layers of a published track cost now; at most once a second."""
+
+    uptrack: int
+    rates: list[tuple[int, int, int, int]]
+    """(simulcast stream in the order of the offer, spatial layer, temporal layer, bits a second
+    on the wire with all layers below), for each layer that is being sent."""
+
+@final
+class LinkChanged:
+    """What the way to a viewer carries now; a few times a second at most."""
+
+    peer: int
+    bits_per_second: int
+    rtt: float
+    """Round trip, seconds."""
+    loss: float
+    """Packets lost, 0 to 1, smoothed."""
+
+@final
 class JournalFailed:
     """The journal could not be written (disk full, folder gone). Live goes on."""
 
@@ -121,7 +143,16 @@ class JournalRecovered:
     journal: int
     dropped: int
 
-Event = Dtls | Connected | ConsentLost | StreamStarted | JournalFailed | JournalRecovered
+Event = (
+    Dtls
+    | Connected
+    | ConsentLost
+    | StreamStarted
+    | LayersChanged
+    | LinkChanged
+    | JournalFailed
+    | JournalRecovered
+)
 
 @final
 class Engine:
@@ -161,6 +192,18 @@ class Engine:
     def set_source(self, downtrack: int, uptrack: int | None) -> None:
         """Feed the downtrack from an uptrack of the same codec (of any peer, on any shard)."""
     def set_paused(self, downtrack: int, paused: bool) -> None: ...
+    def set_limit(self, downtrack: int, stream: int | None, spatial: int, temporal: int) -> None:
+        """Send no more than this of the source: simulcast stream (None: the best there is),
+        spatial and temporal layer, 255 for all. Another stream begins with its next keyframe,
+        which is asked for; where that stream is not being sent, the best cheaper one stands in.
+        """
+    def set_playout_delay(self, peer: int, least: float, most: float) -> None:
+        """How long pictures should wait at the viewer before they are shown, seconds.
+
+        Raises ValueError unless 0 <= least <= most <= 40.95.
+        """
+    def set_wanted(self, peer: int, bits_per_second: int) -> None:
+        """What would be sent if the line carried it: worth probing for, and no more than that."""
     def request_keyframe(self, uptrack: int) -> None:
         """Ask the publisher for a keyframe; throttled and coalesced natively."""
     def open_journal(self, directory: str) -> int:

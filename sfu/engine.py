@@ -62,6 +62,17 @@ class PeerHandler(Protocol):
         """The peer has stopped its STUN checks (RFC 7675). Said once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the way to a viewer carries."""
+
+    bits_per_second: int
+    rtt: float
+    """Round trip, seconds."""
+    loss: float
+    """Packets lost, 0 to 1, smoothed."""
+
+
 class JournalHandler(Protocol):
     """Who hears of a journal's health."""
 
@@ -74,6 +85,12 @@ class JournalHandler(Protocol):
 
 StreamHandler = Callable[[str, int], None]
 """Called with (rid, ssrc) at the first packet of each stream of an uptrack."""
+
+LinkHandler = Callable[[Link], None]
+"""Called when what the way to a peer carries has changed, a few times a second at most."""
+
+LayersHandler = Callable[[int, Sequence[tuple[int, int, int, int]]], None]
+"""Called with an uptrack and what its layers cost now: (stream, spatial, temporal, bits/s)."""
 
 
 class Engine:
@@ -90,6 +107,8 @@ class Engine:
         self._load: Counter[int] = Counter()
         self._streams: dict[int, StreamHandler] = {}
         self._uptracks_of: dict[int, list[int]] = {}
+        self._links: dict[int, LinkHandler] = {}
+        self._layers: dict[int, LayersHandler] = {}
         self._journals: dict[int, JournalHandler] = {}
         loop.add_reader(native.event_fd, self._dispatch_waiting)
 
@@ -126,6 +145,8 @@ class Engine:
         self._load[self._shard_of.pop(peer)] -= 1
         for uptrack in self._uptracks_of.pop(peer):
             del self._streams[uptrack]
+            self._layers.pop(uptrack, None)
+        self._links.pop(peer, None)
         self._native.remove_peer(peer)
 
     def rotate_credentials(self, peer: int, ufrag: str, pwd: str) -> None:
@@ -160,6 +181,26 @@ class Engine:
     def set_paused(self, downtrack: int, paused: bool) -> None:
         """Stop or resume a downtrack without forgetting its source."""
         self._native.set_paused(downtrack, paused)
+
+    def set_limit(self, downtrack: int, stream: int, spatial: int, temporal: int) -> None:
+        """Send no more of a downtrack's source than this simulcast stream and these layers."""
+        self._native.set_limit(downtrack, stream, spatial, temporal)
+
+    def set_playout_delay(self, peer: int, least: float, most: float) -> None:
+        """How long, in seconds, pictures should wait at a viewer before they are shown."""
+        self._native.set_playout_delay(peer, least, most)
+
+    def set_wanted(self, peer: int, bits_per_second: int) -> None:
+        """What would be sent to a peer if its line carried it."""
+        self._native.set_wanted(peer, bits_per_second)
+
+    def watch_link(self, peer: int, handler: LinkHandler) -> None:
+        """Tell this handler what the way to a peer carries, until the peer is removed."""
+        self._links[peer] = handler
+
+    def watch_layers(self, uptrack: int, handler: LayersHandler) -> None:
+        """Tell this handler what an uptrack's layers cost, until its peer is removed."""
+        self._layers[uptrack] = handler
 
     def request_keyframe(self, uptrack: int) -> None:
         """Ask the publisher for a keyframe; throttled natively."""
@@ -226,6 +267,14 @@ class Engine:
         if handler := self._streams.get(event.uptrack):
             handler(event.rid, event.ssrc)
 
+    def _on_layers_changed(self, event: "_media.LayersChanged") -> None:
+        if handler := self._layers.get(event.uptrack):
+            handler(event.uptrack, event.rates)
+
+    def _on_link_changed(self, event: "_media.LinkChanged") -> None:
+        if handler := self._links.get(event.peer):
+            handler(Link(event.bits_per_second, event.rtt, event.loss))
+
     def _on_journal_failed(self, event: "_media.JournalFailed") -> None:
         if handler := self._journals.get(event.journal):
             handler.on_journal_failed(event.reason)
@@ -241,6 +290,8 @@ _DISPATCH: Mapping[str, Callable[[Engine, Any], None]] = {
     "Connected": Engine._on_connected,
     "ConsentLost": Engine._on_consent_lost,
     "StreamStarted": Engine._on_stream_started,
+    "LayersChanged": Engine._on_layers_changed,
+    "LinkChanged": Engine._on_link_changed,
     "JournalFailed": Engine._on_journal_failed,
     "JournalRecovered": Engine._on_journal_recovered,
 }

@@ -33,6 +33,20 @@ class StreamStarted:
 
 
 @dataclass(frozen=True)
+class LayersChanged:
+    uptrack: int
+    rates: list[tuple[int, int, int, int]]
+
+
+@dataclass(frozen=True)
+class LinkChanged:
+    peer: int
+    bits_per_second: int
+    rtt: float = 0.05
+    loss: float = 0.0
+
+
+@dataclass(frozen=True)
 class JournalFailed:
     journal: int
     reason: str
@@ -76,6 +90,11 @@ class FakeEngine:
         """Let the engine report these events at the loop's next turn."""
         self._events.extend(events)
         os.eventfd_write(self.event_fd, 1)
+
+    @property
+    def has_more_to_say(self) -> bool:
+        """Whether events wait for the loop's next turn."""
+        return bool(self._events)
 
     def told(self, name: str) -> list[tuple[Any, ...]]:
         """The arguments of every command of that name."""
@@ -124,6 +143,15 @@ class FakeEngine:
 
     def set_paused(self, downtrack: int, paused: bool) -> None:
         self.commands.append(("set_paused", downtrack, paused))
+
+    def set_limit(self, downtrack: int, stream: int | None, spatial: int, temporal: int) -> None:
+        self.commands.append(("set_limit", downtrack, stream, spatial, temporal))
+
+    def set_playout_delay(self, peer: int, least: float, most: float) -> None:
+        self.commands.append(("set_playout_delay", peer, least, most))
+
+    def set_wanted(self, peer: int, bits_per_second: int) -> None:
+        self.commands.append(("set_wanted", peer, bits_per_second))
 
     def request_keyframe(self, uptrack: int) -> None:
         self.commands.append(("request_keyframe", uptrack))

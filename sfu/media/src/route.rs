@@ -6,18 +6,25 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::clock::{Micros, SECOND};
+use crate::clock::{MILLISECOND, Micros};
+use crate::codec::Layer;
 use crate::ids::{JournalId, UptrackId};
-use crate::track::{Cache, JournalTrack, Origin, Packet, SenderClock};
+use crate::track::{Cache, JournalTrack, Meter, Origin, Packet, Past, SenderClock};
 
 /// Packets kept of one video stream: at 2 Mbit/s some 5 s, several round trips of a satellite.
 const VIDEO_CACHE: usize = 1_024;
 /// Packets kept of one audio stream: 5 s.
 const AUDIO_CACHE: usize = 256;
-/// A layer without packets for so long is not being sent.
-const LAYER_IDLE: Micros = SECOND;
-/// Bitrates are measured over this.
-const METER_WINDOW: Micros = SECOND / 2;
+/// Which layers there are is looked at this often.
+const CHOICE_INTERVAL: Micros = 50 * MILLISECOND;
+/// A viewer begins with packets of the past if they are no more than this; a keyframe costs all
+/// viewers about as much.
+const MAX_BEGINNING: u64 = 300;
+const MAX_BEGINNING_BYTES: usize = 150_000;
+/// A layer's cost is told again when it has changed by more than this part of it.
+const NEWS: u64 = 10;
+/// Simulcast layers one track may have.
+pub const MAX_LAYERS: usize = 8;
 
 /// Packets kept for viewers whose pacer holds them back; who falls behind further misses some.
 const MAX_RELEASED: usize = 1_024;
@@ -35,6 +42,37 @@ pub struct Released {
     pub packet: Arc<Packet>,
     /// Padding that gives it the size of its neighbours, so that they leave as one train.
     pub padding: u8,
+}
+
+/// What it costs to take a layer with those below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerRate {
+    /// Simulcast layer, in the order of the offer.
+    pub stream: u8,
+    /// Spatial layer within it.
+    pub spatial: u8,
+    /// Temporal layer within it.
+    pub temporal: u8,
+    /// On the wire, smoothed.
+    pub bits_per_second: u64,
+}
+
+impl LayerRate {
+    /// The same layer at about the same cost.
+    fn is_like(&self, other: &Self) -> bool {
+        let place = |rate: &Self| (rate.stream, rate.spatial, rate.temporal);
+        let difference = self.bits_per_second.abs_diff(other.bits_per_second);
+        place(self) == place(other) && difference * NEWS <= other.bits_per_second
+    }
+}
+
+/// Where a viewer stands who begins with packets of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The stream.
+    pub origin: Origin,
+    /// The packet that is next.
+    pub next: u64,
 }
 
 /// A viewer who was not sent everything yet.
@@ -55,41 +93,48 @@ pub struct Viewer {
     pub sink: usize,
 }
 
-/// One layer as this shard sees it.
+/// One layer of simulcast as this shard sees it.
 #[derive(Debug)]
-struct Layer {
+struct Stream {
     cache: Cache,
     clock: Option<(Origin, SenderClock)>,
-    window_start: Micros,
-    window_bytes: u64,
-    bytes_per_window: u64,
-    last_packet: Option<Micros>,
+    meter: Meter,
+    /// First packet of the newest keyframe and its timestamp; the number after the newest packet.
+    keyframe: Option<(Origin, u64, u32)>,
+    next: u64,
 }
 
-impl Layer {
+impl Stream {
+    /// A single layer counts also while it stands still: a slide.
+    fn active(&self, now: Micros, layers: usize) -> bool {
+        layers == 1 || !self.meter.idle(now)
+    }
+
     fn new(video: bool) -> Self {
         Self {
             cache: Cache::new(if video { VIDEO_CACHE } else { AUDIO_CACHE }),
             clock: None,
-            window_start: 0,
-            window_bytes: 0,
-            bytes_per_window: 0,
-            last_packet: None,
+            meter: Meter::default(),
+            keyframe: None,
+            next: 0,
         }
     }
 
-    fn measure(&mut self, bytes: usize, now: Micros) {
-        if now >= self.window_start + METER_WINDOW {
-            self.bytes_per_window = self.window_bytes;
-            self.window_bytes = 0;
-            self.window_start = now;
+    fn note(&mut self, packet: &Packet) {
+        let same = self
+            .keyframe
+            .filter(|(origin, ..)| *origin == packet.origin);
+        if same.is_none() {
+            (self.keyframe, self.next) = (None, 0);
         }
-        self.window_bytes += bytes as u64;
-        self.last_packet = Some(now);
-    }
-
-    fn idle(&self, now: Micros) -> bool {
-        self.last_packet.is_none_or(|at| now >= at + LAYER_IDLE)
+        self.next = self.next.max(packet.sequence + 1);
+        // A keyframe has several packets that would do; the first is the one to begin at.
+        let newer = |&(_, first, timestamp): &(Origin, u64, u32)| {
+            packet.sequence > first && packet.timestamp != timestamp
+        };
+        if packet.keyframe && same.as_ref().is_none_or(newer) {
+            self.keyframe = Some((packet.origin, packet.sequence, packet.timestamp));
+        }
     }
 }
 
@@ -119,8 +164,13 @@ pub struct Route {
     picture: (u32, Micros),
     spread: Micros,
     latest: Micros,
-    layers: Vec<Layer>,
+    layers: Vec<Stream>,
     best: u8,
+    /// Which layer is sent to who may have at most this one.
+    served: [u8; MAX_LAYERS],
+    next_choice: Micros,
+    /// The rates that were last told.
+    told: Vec<LayerRate>,
 }
 
 impl Route {
@@ -143,6 +193,9 @@ impl Route {
             latest: 0,
             layers: Vec::new(),
             best: 0,
+            served: [0; MAX_LAYERS],
+            next_choice: 0,
+            told: Vec::new(),
         }
     }
 
@@ -150,12 +203,13 @@ impl Route {
     pub fn handle_packet(&mut self, packet: Arc<Packet>) -> Option<Arc<Packet>> {
         let now = packet.arrival;
         let layer = self.layer(packet.origin.layer);
-        layer.measure(packet.payload.len(), now);
+        let Layer { spatial, temporal } = packet.layering.layer;
+        layer.note(&packet);
+        let meter = &mut layer.meter;
+        meter.handle_packet(spatial, temporal, packet.payload.len(), now);
         let displaced = layer.cache.insert(Arc::clone(&packet));
-        if self.layers.len() > 1 {
+        if self.layers.len() > 1 && now >= self.next_choice {
             self.choose(now);
-        } else {
-            self.best = 0;
         }
         self.held_since.get_or_insert(now);
         self.whole |= packet.marker;
@@ -200,6 +254,11 @@ impl Route {
         self.queue.range(from.min(until)..until)
     }
 
+    /// Packets that wait for viewers, or viewers for them.
+    pub fn backlog(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Forget packets that everyone has, and those nobody can be waited for any more.
     pub fn trim(&mut self) {
         let needed = self.lagging.iter().map(|l| l.next).min();
@@ -216,10 +275,38 @@ impl Route {
             .for_each(|l| l.next = l.next.max(first));
     }
 
-    /// Bytes a second of the layer that is forwarded.
-    pub fn bytes_per_second(&self) -> u64 {
-        let layer = self.layers.get(self.best as usize);
-        layer.map_or(0, |l| l.bytes_per_window * SECOND / METER_WINDOW)
+    /// Bits a second of a layer as it is published.
+    pub fn bits_per_second(&self, layer: u8) -> u64 {
+        let layer = self.layers.get(layer as usize);
+        layer.map_or(0, |l| l.meter.total())
+    }
+
+    /// What the layers cost, where that is news.
+    pub fn poll_rates(&mut self, now: Micros) -> Option<Vec<LayerRate>> {
+        let mut told = self.told.iter();
+        let same = self
+            .rates(now)
+            .all(|new| told.next().is_some_and(|old| new.is_like(old)));
+        if same && told.next().is_none() {
+            return None;
+        }
+        self.told = self.rates(now).collect();
+        Some(self.told.clone())
+    }
+
+    /// What each layer that is being sent costs.
+    fn rates(&self, now: Micros) -> impl Iterator<Item = LayerRate> {
+        let streams = self.layers.iter().enumerate();
+        let active = streams.filter(move |(_, l)| l.active(now, self.layers.len()));
+        active.flat_map(|(stream, layer)| {
+            let rates = layer.meter.rates();
+            rates.map(move |(spatial, temporal, bits_per_second)| LayerRate {
+                stream: stream as u8,
+                spatial,
+                temporal,
+                bits_per_second,
+            })
+        })
     }
 
     /// The publisher told the time of a stream.
@@ -230,9 +317,16 @@ impl Route {
         }
     }
 
-    /// The layer to forward.
+    /// The layer of the highest bitrate.
     pub fn best(&self) -> u8 {
         self.best
+    }
+
+    /// The layer for who may have at most this one; the best one without a limit.
+    #[inline]
+    pub fn serve(&self, limit: Option<u8>) -> u8 {
+        let served = limit.and_then(|layer| self.served.get(layer as usize));
+        served.copied().unwrap_or(self.best)
     }
 
     /// A packet of the recent past.
@@ -243,6 +337,28 @@ impl Route {
             .get(origin, sequence)
     }
 
+    /// Where a viewer of this layer can begin now: at its newest keyframe, if all packets since
+    /// are here and they are not too many.
+    pub fn beginning(&self, layer: u8) -> Option<Beginning> {
+        let stream = self.layers.get(layer as usize)?;
+        let (origin, next, _) = stream.keyframe?;
+        let mut bytes = 0;
+        for sequence in next..stream.next {
+            bytes += stream.cache.get(origin, sequence)?.payload.len();
+        }
+        let few = stream.next - next <= MAX_BEGINNING && bytes <= MAX_BEGINNING_BYTES;
+        few.then_some(Beginning { origin, next })
+    }
+
+    /// Where the past ends for who begins: with the packets of the stream that are not released.
+    pub fn end_of_past(&self, origin: Origin) -> u64 {
+        let released = (self.unreleased - self.first) as usize;
+        let mut held = self.queue.range(released..).map(|r| &r.packet);
+        let end = || Some(self.layers.get(origin.layer as usize)?.next);
+        let held = held.find(|p| p.origin == origin).map(|p| p.sequence);
+        held.or_else(end).unwrap_or(0)
+    }
+
     /// The publisher's clock for a layer.
     pub fn clock(&self, layer: u8) -> Option<(Origin, SenderClock)> {
         self.layers.get(layer as usize)?.clock
@@ -250,7 +366,7 @@ impl Route {
 
     /// Whether anything has come lately.
     pub fn flows(&self, now: Micros) -> bool {
-        self.layers.iter().any(|l| !l.idle(now))
+        self.layers.iter().any(|l| !l.meter.idle(now))
     }
 
     /// The peer in this slot is gone.
@@ -279,25 +395,44 @@ impl Route {
         self.latest = now;
     }
 
-    fn layer(&mut self, layer: u8) -> &mut Layer {
+    fn layer(&mut self, layer: u8) -> &mut Stream {
         let index = layer as usize;
         while self.layers.len() <= index {
-            self.layers.push(Layer::new(self.video));
+            self.layers.push(Stream::new(self.video));
         }
         &mut self.layers[index]
     }
 
     /// The best layer is the one with the highest bitrate; it stays until it falls idle or
-    /// another is clearly better, for every change costs a keyframe.
+    /// another is clearly better, for every change costs a keyframe. For a layer that is not
+    /// being sent stands the best of those that are cheaper.
     fn choose(&mut self, now: Micros) {
-        let active = self.layers.iter().enumerate().filter(|(_, l)| !l.idle(now));
-        let Some((candidate, layer)) = active.max_by_key(|(_, l)| l.bytes_per_window) else {
+        self.next_choice = now + CHOICE_INTERVAL;
+        let active = || {
+            self.layers
+                .iter()
+                .enumerate()
+                .filter(|(_, l)| !l.meter.idle(now))
+        };
+        let cost = |(_, layer): &(usize, &Stream)| layer.meter.total();
+        let Some((candidate, layer)) = active().max_by_key(cost) else {
             return;
         };
-        let current = &self.layers[self.best as usize];
-        let clearly = layer.bytes_per_window * 4 > current.bytes_per_window * 5;
-        if current.idle(now) || clearly {
+        let current = &self.layers[self.best as usize].meter;
+        if current.idle(now) || layer.meter.total() * 4 > current.total() * 5 {
             self.best = candidate as u8;
+        }
+        let best = usize::from(self.best);
+        for (index, served) in self.served.iter_mut().enumerate() {
+            let wanted = self.layers.get(index).map(|l| &l.meter);
+            let most = wanted.map_or(u64::MAX, Meter::total);
+            let cheaper = active().filter(|l| cost(l) <= most).max_by_key(cost);
+            let instead = || cheaper.or_else(|| active().min_by_key(cost));
+            *served = match wanted {
+                Some(meter) if !meter.idle(now) => index as u8,
+                Some(_) => instead().map_or(best, |(i, _)| i) as u8,
+                None => best as u8,
+            };
         }
     }
 }
@@ -327,10 +462,16 @@ fn even_out(packets: &mut [Released]) {
     }
 }
 
+impl Past for Route {
+    fn packet(&self, origin: Origin, sequence: u64) -> Option<&Arc<Packet>> {
+        self.cached(origin, sequence)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::MILLISECOND;
+    use crate::clock::SECOND;
 
     fn packet(layer: u8, sequence: u64, bytes: usize, arrival: Micros) -> Arc<Packet> {
         let origin = Origin {

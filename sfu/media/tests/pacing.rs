@@ -44,12 +44,23 @@ fn spread(viewer: &Viewer) -> Micros {
     times().max().unwrap_or(0) - times().min().unwrap_or(0)
 }
 
+/// A viewer shows by what arrives that his line is wide; what he got meanwhile is forgotten.
+fn prove_wide(network: &mut Network, teacher: &mut Publisher, viewers: &mut [Viewer]) {
+    for _ in 0..100 {
+        teacher.send_picture(network, 20);
+        pass(network, &mut [teacher], viewers, PICTURE);
+    }
+    viewers.iter_mut().for_each(|v| v.got.clear());
+}
+
 #[test]
 fn a_keyframe_is_spread_and_whole() {
     let mut network = Network::new(1, 1);
     let mut teacher = Publisher::new(&mut network, LINK);
     let mut viewers = [Viewer::new(&mut network, LINK, teacher.track)];
-    // 60 packets are 56 kB: 10 Mbit/s carry them in 45 ms, of which 10 ms may leave at once.
+    prove_wide(&mut network, &mut teacher, &mut viewers);
+    // 60 packets are 56 kB: what carries the lesson 2.5 times, and 10 Mbit/s at least, carries
+    // them in 20 to 45 ms, of which 10 ms may leave at once.
     teacher.send_picture(&mut network, 60);
     pass(
         &mut network,
@@ -61,7 +72,7 @@ fn a_keyframe_is_spread_and_whole() {
     assert_eq!((viewers[0].holes(), viewers[0].repaired), (0, 0));
     let spread = spread(&viewers[0]);
     assert!(
-        (25 * MILLISECOND..50 * MILLISECOND).contains(&spread),
+        (10 * MILLISECOND..50 * MILLISECOND).contains(&spread),
         "{spread} us"
     );
 }
@@ -183,8 +194,9 @@ fn under_load_a_picture_waits_for_its_end_and_no_longer_than_told() {
         let mut network = Network::new(1, 1);
         let mut teacher = Publisher::new(&mut network, LINK);
         let mut viewers = [Viewer::new(&mut network, LINK, teacher.track)];
+        prove_wide(&mut network, &mut teacher, &mut viewers);
         network.shards[0].set_hold(hold);
-        for picture in 1..4 {
+        for picture in 1_001..1_004 {
             for (i, last) in [(0, false), (1, false), (2, true)] {
                 teacher.send_part(&mut network, picture * 3_000, i == 0, last);
                 pass(&mut network, &mut [&mut teacher], &mut viewers, MILLISECOND);

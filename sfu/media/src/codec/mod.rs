@@ -8,14 +8,17 @@ mod bits;
 mod depacketiser;
 pub mod dependency;
 mod h264;
-pub mod layers;
+mod layers;
 mod opus;
-pub mod pictures;
-pub mod selection;
+mod pictures;
+mod selection;
 mod vp8;
 mod vp9;
 
 pub use depacketiser::{CodedFrame, Depacketiser, DepacketiserStats, MAX_FRAME_BYTES, RtpPayload};
+pub use layers::{Layer, LayerReader, Layering, Seen};
+pub use pictures::{PictureIds, PictureNumbering, frame_number, picture_ids, renumber};
+pub use selection::{Kept, Selection};
 
 /// The codecs the plane knows. Anything else is forwarded by nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -75,6 +75,11 @@ impl Aimd {
         self.target
     }
 
+    /// Whether nothing was too much yet: then the rate is what was tried so far, not what fits.
+    pub(super) fn is_starting(&self) -> bool {
+        self.starting
+    }
+
     /// When the rate was last reduced.
     pub(super) fn reduced(&self) -> Micros {
         self.reduced

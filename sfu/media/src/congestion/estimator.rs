@@ -150,6 +150,11 @@ impl Estimator {
         self.aimd.target() as u64
     }
 
+    /// Whether the link may well carry more: its limit was not met yet.
+    pub(super) fn is_starting(&self) -> bool {
+        self.aimd.is_starting()
+    }
+
     pub(super) fn set_wanted(&mut self, bits_per_second: u64, now: Micros) {
         self.prober.set_wanted(bits_per_second as f64, now);
     }

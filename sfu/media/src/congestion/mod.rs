@@ -12,7 +12,7 @@ mod sent;
 mod twcc;
 
 pub use estimator::LinkState;
-pub use pacer::{PACING_INTERVAL, Pacer};
+pub use pacer::{PACING_INTERVAL, Pace, Pacer};
 pub use probe::Probe;
 pub use sent::{LinkCounters, SentPackets};
 pub use twcc::TwccRecorder;

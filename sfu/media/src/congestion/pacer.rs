@@ -19,14 +19,28 @@ const LEAST_BITRATE: u64 = 10_000_000;
 const FACTOR_HALVES: u64 = 5;
 /// Pictures leave at this multiple of an estimate up to [`NARROW`] bits a second, and at as much
 /// more as it is wider, up to [`WIDE_FACTOR`] from [`WIDE`] on.
-const NARROW_FACTOR: f64 = 1.25;
+const NARROW_FACTOR: f64 = 1.1;
 const WIDE_FACTOR: f64 = 2.5;
-const NARROW: f64 = 1e6;
+const NARROW: f64 = 3e6;
 const WIDE: f64 = 10e6;
 /// But at this rate in any case: a picture must not take seconds because nothing was heard.
-const LEAST_ESTIMATE: f64 = 100e3;
+const LEAST_KNOWN: f64 = 100e3;
+/// While it is tried what a link carries, at this rate in any case: a narrow line's queue takes the
+/// first picture all the same, and others are found wide by it.
+const LEAST_TRIED: f64 = 1e6;
 /// The budget holds what may leave in this time.
 const DEPTH: Micros = 10 * MILLISECOND;
+
+/// What is known of a viewer's link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Nothing.
+    Unknown,
+    /// It carried this, bits a second, and may carry more.
+    Tried(u64),
+    /// It carries this, and not much more.
+    Known(u64),
+}
 
 /// The budget of one viewer.
 #[derive(Debug)]
@@ -60,14 +74,19 @@ impl Pacer {
         self.bytes_per_second = self.needed.min(self.allowed);
     }
 
-    /// What the viewer's link carries, in bits a second, if that is known.
-    pub fn set_estimate(&mut self, bits_per_second: Option<u64>) {
-        self.allowed = bits_per_second.map_or(u64::MAX, |estimate| {
-            let estimate = estimate as f64;
-            let width = ((estimate - NARROW) / (WIDE - NARROW)).clamp(0.0, 1.0);
-            let factor = NARROW_FACTOR + (WIDE_FACTOR - NARROW_FACTOR) * width;
-            ((estimate * factor).max(LEAST_ESTIMATE) / 8.0) as u64
-        });
+    /// What is known of the viewer's link.
+    pub fn set_pace(&mut self, pace: Pace) {
+        let allowed = match pace {
+            Pace::Unknown => f64::INFINITY,
+            Pace::Tried(rate) => (rate as f64 * WIDE_FACTOR).max(LEAST_TRIED),
+            Pace::Known(rate) => {
+                let rate = rate as f64;
+                let width = ((rate - NARROW) / (WIDE - NARROW)).clamp(0.0, 1.0);
+                let factor = NARROW_FACTOR + (WIDE_FACTOR - NARROW_FACTOR) * width;
+                (rate * factor).max(LEAST_KNOWN)
+            }
+        };
+        self.allowed = (allowed / 8.0) as u64;
         self.bytes_per_second = self.needed.min(self.allowed);
     }
 
@@ -146,7 +165,7 @@ mod tests {
     fn a_keyframe_does_not_fill_the_queue_of_a_narrow_line() {
         for (estimate, keyframe) in [(500_000, 15_000), (1_000_000, 25_000), (4_000_000, 60_000)] {
             let mut pacer = Pacer::default();
-            pacer.set_estimate(Some(estimate));
+            pacer.set_pace(Pace::Known(estimate));
             let mut bytes = 0;
             let mut now = SECOND;
             while bytes < keyframe {
@@ -162,13 +181,13 @@ mod tests {
     #[test]
     fn an_estimate_of_a_wide_line_is_no_limit() {
         let mut pacer = Pacer::default();
-        pacer.set_estimate(Some(10_000_000));
+        pacer.set_pace(Pace::Known(10_000_000));
         assert_eq!(pacer.bytes_per_second, LEAST_BITRATE / 8);
         pacer.set_load(1_000_000);
         assert_eq!(pacer.bytes_per_second, 2_500_000);
-        pacer.set_estimate(Some(0));
-        assert_eq!(pacer.bytes_per_second, LEAST_ESTIMATE as u64 / 8);
-        pacer.set_estimate(None);
+        pacer.set_pace(Pace::Known(0));
+        assert_eq!(pacer.bytes_per_second, LEAST_KNOWN as u64 / 8);
+        pacer.set_pace(Pace::Unknown);
         assert_eq!(pacer.bytes_per_second, 2_500_000);
     }
 

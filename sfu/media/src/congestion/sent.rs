@@ -6,6 +6,7 @@
 //! when the first feedback comes: a viewer that has neither costs nothing.
 
 use super::estimator::{Estimator, LinkState, Told};
+use super::pacer::Pace;
 use super::probe::Probe;
 use crate::clock::{Micros, SECOND};
 use crate::packet::rtcp::TransportFeedback;
@@ -189,15 +190,30 @@ impl SentPackets {
         self.estimator.as_mut()?.poll_probe(next, now)
     }
 
+    /// Packets that have left.
+    pub fn count(&self) -> u64 {
+        self.next - 1
+    }
+
     /// How the link does; none before the first feedback.
     pub fn state(&self) -> Option<LinkState> {
         self.estimator.as_ref().map(|estimator| estimator.state())
     }
 
-    /// Bits a second for [`Pacer::set_estimate`](super::Pacer::set_estimate).
+    /// What the link is taken to carry, bits a second.
     #[inline]
     pub fn estimate(&self) -> Option<u64> {
         self.estimator.as_ref().map(|estimator| estimator.target())
+    }
+
+    /// How fast pictures may leave because of it.
+    #[inline]
+    pub fn pace(&self) -> Pace {
+        match &self.estimator {
+            None => Pace::Unknown,
+            Some(estimator) if estimator.is_starting() => Pace::Tried(estimator.target()),
+            Some(estimator) => Pace::Known(estimator.target()),
+        }
     }
 
     /// How long packets wait before the bottleneck, as far as the viewer's times tell.

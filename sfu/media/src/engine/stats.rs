@@ -70,6 +70,8 @@ pub struct LinkStats {
     pub peer: PeerId,
     /// Round trip by its reports; 0 while unknown.
     pub rtt: Micros,
+    /// What it is taken to carry, bits a second, if it tells.
+    pub estimate: Option<u64>,
     /// What it tells of our packets.
     pub counters: LinkCounters,
     /// By TCP: the bytes that wait for the connection to take them.
@@ -105,6 +107,7 @@ fn link_stats(peer: &Peer, tcp: &Connections) -> LinkStats {
     LinkStats {
         peer: peer.id,
         rtt: peer.rtt(),
+        estimate: peer.sent.estimate(),
         counters: peer.sent.counters(),
         tcp_queued: connection.map(|id| tcp.queued(id)),
     }

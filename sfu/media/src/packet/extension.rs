@@ -104,10 +104,10 @@ impl Kind {
             | Self::RepairedRid
             | Self::TransportCc
             | Self::AbsSendTime
-            | Self::TransmissionOffset => false,
+            | Self::TransmissionOffset
+            | Self::PlayoutDelay => false,
             Self::AudioLevel
             | Self::VideoOrientation
-            | Self::PlayoutDelay
             | Self::VideoContentType
             | Self::VideoTiming
             | Self::ColorSpace

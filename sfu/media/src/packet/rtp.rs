@@ -97,7 +97,7 @@ pub fn header_len(datagram: &[u8]) -> Result<usize, ParseError> {
 }
 
 /// The fields of an RTP header that a sender chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RtpHeader {
     /// Marker bit.
     pub marker: bool,

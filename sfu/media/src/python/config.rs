@@ -32,6 +32,7 @@ struct CodecArgument {
     payload_type: u8,
     clock_rate: u32,
     rtx_payload_type: Option<u8>,
+    red_payload_type: Option<u8>,
     nack: bool,
 }
 
@@ -100,6 +101,7 @@ impl DowntrackArgument {
             codec: self.codec.codec()?,
             payload_type: self.codec.payload_type,
             rtx: self.codec.rtx_payload_type.zip(self.rtx_ssrc),
+            red_payload_type: self.codec.red_payload_type,
             clock_rate: self.codec.clock_rate,
             ssrc: self.ssrc,
             cname: self.cname,

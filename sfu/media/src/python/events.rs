@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::object;
+use crate::clock::SECOND;
 use crate::ids::{JournalId, PeerId, UptrackId};
 use crate::journals::JournalEvent;
 use crate::shard;
@@ -31,6 +32,20 @@ pub(super) struct StreamStarted {
     uptrack: u32,
     rid: String,
     ssrc: u32,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct LayersChanged {
+    uptrack: u32,
+    rates: Vec<(u8, u8, u8, u64)>,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct LinkChanged {
+    peer: u32,
+    bits_per_second: u64,
+    rtt: f64,
+    loss: f64,
 }
 
 #[pyclass(frozen, get_all)]
@@ -62,6 +77,22 @@ pub(super) fn event_object(py: Python<'_>, event: shard::Event) -> PyResult<Py<P
         shard::Event::StreamStarted(UptrackId(uptrack), rid, ssrc) => {
             object(py, StreamStarted { uptrack, rid, ssrc })
         }
+        shard::Event::LayersChanged(UptrackId(uptrack), rates) => {
+            let rates = rates
+                .iter()
+                .map(|r| (r.stream, r.spatial, r.temporal, r.bits_per_second))
+                .collect();
+            object(py, LayersChanged { uptrack, rates })
+        }
+        shard::Event::LinkChanged(PeerId(peer), link) => object(
+            py,
+            LinkChanged {
+                peer,
+                bits_per_second: link.bits_per_second,
+                rtt: link.rtt as f64 / SECOND as f64,
+                loss: link.loss,
+            },
+        ),
     }
 }
 

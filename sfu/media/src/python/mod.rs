@@ -16,13 +16,14 @@ use pyo3::types::PyDict;
 
 use self::config::{DowntrackArgument, EngineArgument, UptrackArgument};
 use self::events::{
-    Connected, ConsentLost, Dtls, JournalFailed, JournalRecovered, StreamStarted, event_object,
-    journal_event_object,
+    Connected, ConsentLost, Dtls, JournalFailed, JournalRecovered, LayersChanged, LinkChanged,
+    StreamStarted, event_object, journal_event_object,
 };
 use self::reader::{Frame, JournalEnd, JournalReader, LessonEvent, SenderReport, read_packets};
 use self::stats::{
     downtrack_stats, journal_stats, link_stats, listener_stats, shard_stats, uptrack_stats,
 };
+use crate::codec::Layer;
 use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;
 use crate::ice::Credentials;
@@ -30,7 +31,7 @@ use crate::ids::{DowntrackId, IdSource, JournalId, PeerId, UptrackId};
 use crate::journals::Journals;
 use crate::peer::Srtp;
 use crate::shard::Command;
-use crate::track::Recording;
+use crate::track::{Limit, PlayoutDelay, Recording};
 
 /// Counts; see `allocations` in the statistics of a shard.
 #[global_allocator]
@@ -41,7 +42,8 @@ mod _media {
     #[pymodule_export]
     use super::{
         Connected, ConsentLost, Dtls, Engine, Frame, JournalEnd, JournalFailed, JournalReader,
-        JournalRecovered, LessonEvent, SenderReport, StreamStarted, read_packets,
+        JournalRecovered, LayersChanged, LessonEvent, LinkChanged, SenderReport, StreamStarted,
+        read_packets,
     };
 }
 
@@ -175,6 +177,27 @@ impl Engine {
     fn set_paused(&self, downtrack: u32, paused: bool) {
         let downtrack = DowntrackId(downtrack);
         self.command(downtrack.shard(), Command::SetPaused(downtrack, paused));
+    }
+
+    #[pyo3(signature = (downtrack, stream, spatial, temporal))]
+    fn set_limit(&self, downtrack: u32, stream: Option<u8>, spatial: u8, temporal: u8) {
+        let downtrack = DowntrackId(downtrack);
+        let layer = Layer { spatial, temporal };
+        let limit = Limit { stream, layer };
+        self.command(downtrack.shard(), Command::SetLimit(downtrack, limit));
+    }
+
+    fn set_playout_delay(&self, peer: u32, least: f64, most: f64) -> PyResult<()> {
+        let delay = PlayoutDelay::from_seconds(least, most)
+            .ok_or_else(|| invalid("a playout delay is 0 to 40.95 s, the least first"))?;
+        let peer = PeerId(peer);
+        self.command(peer.shard(), Command::SetPlayoutDelay(peer, delay));
+        Ok(())
+    }
+
+    fn set_wanted(&self, peer: u32, bits_per_second: u64) {
+        let peer = PeerId(peer);
+        self.command(peer.shard(), Command::SetWanted(peer, bits_per_second));
     }
 
     fn request_keyframe(&self, uptrack: u32) {

@@ -91,6 +91,9 @@ pub(super) fn downtrack_stats<'py>(
         dict.set_item("padded", stats.counters.padded)?;
         dict.set_item("resent", stats.counters.resent)?;
         dict.set_item("unavailable", stats.counters.unavailable)?;
+        dict.set_item("copies", stats.counters.copies)?;
+        dict.set_item("probes", stats.counters.probes)?;
+        dict.set_item("keyframes_refused", stats.counters.keyframes_refused)?;
         dict.set_item(
             "fraction_lost",
             f64::from(stats.counters.fraction_lost) / 256.0,
@@ -112,6 +115,8 @@ pub(super) fn link_stats<'py>(
         dict.set_item("delivered", stats.counters.delivered)?;
         dict.set_item("lost", stats.counters.lost)?;
         dict.set_item("delivered_bps", stats.counters.delivered_per_second * 8)?;
+        dict.set_item("estimate_bps", stats.estimate)?;
+        dict.set_item("feedback_refused", stats.counters.refused)?;
         dict.set_item(
             "feedback_ms",
             stats.counters.feedback_delay as f64 / MILLISECOND as f64,

@@ -8,8 +8,22 @@ use crate::congestion::PACING_INTERVAL;
 use crate::ids::UptrackId;
 use crate::outbox::{Outbox, Transmit};
 use crate::peer::Peer;
-use crate::route::{Lagging, Route};
+use crate::route::{Lagging, MAX_LAYERS, Route};
 use crate::track::{Origin, Packet, SenderClock};
+
+/// A set of simulcast layers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Layers(u8);
+
+impl Layers {
+    fn add(&mut self, layer: u8) {
+        self.0 |= 1u8.checked_shl(layer.into()).unwrap_or(0);
+    }
+
+    fn iter(self) -> impl Iterator<Item = u8> {
+        (0..MAX_LAYERS as u8).filter(move |layer| self.0 & (1 << layer) != 0)
+    }
+}
 
 impl Shard {
     /// Send on what was taken and need not be held any longer: for each track and viewer the
@@ -40,26 +54,27 @@ impl Shard {
         let Some(route) = self.routes.get_mut(&track) else {
             return;
         };
-        let best = route.best();
         let numbers = route.release();
         let count = (numbers.end - numbers.start) as usize;
-        let mut waiting = false;
+        let mut wanted = Layers::default();
         let mut lagging = std::mem::take(&mut route.lagging);
         let lagged = !lagging.is_empty();
         for &viewer in &route.viewers {
             let Some(peer) = self.peers[viewer.peer].as_mut() else {
                 continue;
             };
+            let layer = route.serve(peer.sinks[viewer.sink].downtrack.limit().stream);
             if !peer.sinks[viewer.sink].lagging {
-                let packets = route.released(numbers.start);
-                let sent = peer.forward(viewer.sink, packets, best, now, outbox);
+                let sent = peer.forward(viewer.sink, route, numbers.start, now, outbox);
                 if sent < count {
                     let next = numbers.start + sent as u64;
                     lagging.push(Lagging { viewer, next });
                     peer.sinks[viewer.sink].lagging = true;
                 }
             }
-            waiting |= peer.sinks[viewer.sink].downtrack.waits_for_keyframe(best);
+            if peer.sinks[viewer.sink].downtrack.waits_for_keyframe(layer) {
+                wanted.add(layer);
+            }
         }
         self.counters.forwarded += (count * route.viewers.len()) as u64;
         if !lagged && !lagging.is_empty() {
@@ -69,14 +84,16 @@ impl Shard {
         route.lagging = lagging;
         route.trim();
         outbox.flush_some();
-        if waiting {
-            self.request_keyframe(track, Some(best));
+        for layer in wanted.iter() {
+            self.request_keyframe(track, Some(layer));
         }
     }
 
     /// Send more to the viewers whose pacers held something back.
     pub(super) fn pace<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
         let mut paced = std::mem::take(&mut self.paced);
+        // The camera first, which needs a little all the time, then a page that has been turned.
+        paced.sort_by_key(|track| self.routes.get(track).map_or(0, Route::backlog));
         paced.retain(|track| match self.routes.get_mut(track) {
             Some(route) => {
                 send_to_lagging(route, &mut self.peers, now, outbox);
@@ -89,6 +106,7 @@ impl Shard {
             false => now + PACING_INTERVAL,
         };
         self.paced = paced;
+        self.serve_beginners(now, outbox);
     }
 
     pub(super) fn started(&mut self, uptrack: UptrackId, layer: usize, ssrc: u32) {
@@ -151,25 +169,28 @@ impl Shard {
         let track = &mut peer.sinks[sink];
         let route = track.source.and_then(|source| self.routes.get(&source));
         let traced = track.downtrack.trace(sequence);
-        let found = route
-            .zip(traced)
-            .and_then(|(route, (origin, incoming, stamp))| {
-                Some((route.cached(origin, incoming)?, stamp))
-            });
+        let found = route.zip(traced).and_then(|(route, traced)| {
+            let packet = route.cached(traced.origin, traced.incoming)?;
+            Some((route, packet, track.downtrack.stamp(traced, packet)?))
+        });
         match found {
             None => track.counters.unavailable += 1,
-            Some((packet, stamp)) if track.may_resend(sequence, now, rtt) => {
-                peer.resend(sink, packet, stamp, now, outbox);
+            Some((route, packet, stamp)) if track.may_resend(sequence, now, rtt) => {
+                peer.resend(sink, packet, stamp, route, now, outbox);
             }
             Some(_) => {}
         }
     }
 
     pub(super) fn keyframe_for(&mut self, slot: usize, sink: usize) {
-        let source = self.peers[slot].as_ref().and_then(|p| p.sinks[sink].source);
-        if let Some(track) = source {
-            let best = self.routes.get(&track).map(Route::best);
-            self.request_keyframe(track, best);
+        let Some(peer) = self.peers[slot].as_ref() else {
+            return;
+        };
+        let sink = &peer.sinks[sink];
+        if let Some(track) = sink.source {
+            let route = self.routes.get(&track);
+            let layer = route.map(|r| r.serve(sink.downtrack.limit().stream));
+            self.request_keyframe(track, layer);
         }
     }
 
@@ -227,12 +248,20 @@ impl Shard {
             return;
         };
         peer.poll_reports(now, &mut self.scratch, outbox);
+        for uptrack in &peer.uptracks {
+            let route = self.routes.get_mut(&uptrack.id);
+            if let Some(rates) = route.and_then(|r| r.poll_rates(now)) {
+                self.events.push(Event::LayersChanged(uptrack.id, rates));
+            }
+        }
         self.scratch.clear();
         let mut load = 0;
         for sink in &mut peer.sinks {
             let route = sink.source.and_then(|source| self.routes.get(&source));
             let layer = sink.downtrack.layer();
-            load += route.map_or(0, Route::bytes_per_second);
+            load += route
+                .zip(layer)
+                .map_or(0, |(r, layer)| r.bits_per_second(layer));
             let clock = route
                 .zip(layer)
                 .and_then(|(route, layer)| route.clock(layer));
@@ -242,7 +271,8 @@ impl Shard {
                 sink.write_report(clock, timestamp, now, &mut self.scratch);
             }
         }
-        peer.pacer.set_load(load);
+        peer.pacer.set_load(load / 8);
+        peer.plan_redundancy(now);
         peer.send_rtcp(&self.scratch, outbox);
         if peer.ice.poll_consent_lost(self.config.consent_timeout, now) {
             self.events.push(Event::ConsentLost(peer.id));
@@ -256,15 +286,13 @@ fn send_to_lagging<T: Transmit + ?Sized>(
     now: Micros,
     outbox: &mut Outbox<T>,
 ) {
-    let best = route.best();
     let mut lagging = std::mem::take(&mut route.lagging);
     lagging.retain_mut(|lag| {
         let Some(peer) = peers[lag.viewer.peer].as_mut() else {
             return false;
         };
-        let packets = route.released(lag.next);
-        let count = packets.size_hint().0;
-        let sent = peer.forward(lag.viewer.sink, packets, best, now, outbox);
+        let count = route.released(lag.next).size_hint().0;
+        let sent = peer.forward(lag.viewer.sink, route, lag.next, now, outbox);
         lag.next += sent as u64;
         peer.sinks[lag.viewer.sink].lagging = sent < count;
         sent < count

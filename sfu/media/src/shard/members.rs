@@ -9,7 +9,9 @@ use crate::ids::{DowntrackId, PeerId, UptrackId};
 use crate::outbox::{Outbox, Transmit};
 use crate::peer::{Peer, Srtp};
 use crate::route::{Route, Viewer};
-use crate::track::{JournalTrack, Recording, RtpSink, RtpSinkConfig, Uptrack, UptrackConfig};
+use crate::track::{
+    JournalTrack, Limit, PlayoutDelay, Recording, RtpSink, RtpSinkConfig, Uptrack, UptrackConfig,
+};
 
 impl Shard {
     pub(super) fn add_peer(&mut self, id: PeerId, credentials: Credentials, now: Micros) {
@@ -89,10 +91,12 @@ impl Shard {
         };
         peer.srtp = Some(srtp);
         let early = peer.take_early();
-        let sources: Vec<_> = peer.sinks.iter().filter_map(|s| s.source).collect();
-        sources
-            .into_iter()
-            .for_each(|track| self.want_picture(track));
+        let sources: Vec<_> = peer.sinks.iter().map(|s| s.source).collect();
+        for (sink, track) in (0..).zip(sources) {
+            if let Some(track) = track {
+                self.give_picture(track, Viewer { peer: slot, sink }, now);
+            }
+        }
         for mut datagram in early {
             self.handle_srtp_of(slot, &mut datagram, now, outbox, Peer::handle_rtp);
         }
@@ -121,7 +125,7 @@ impl Shard {
         self.downtracks.insert(id, Viewer { peer: slot, sink });
     }
 
-    pub(super) fn set_source(&mut self, id: DowntrackId, source: Option<UptrackId>) {
+    pub(super) fn set_source(&mut self, id: DowntrackId, source: Option<UptrackId>, now: Micros) {
         let Some(&viewer) = self.downtracks.get(&id) else {
             return;
         };
@@ -135,6 +139,7 @@ impl Shard {
         let video = sink.config.codec.is_video();
         let old = std::mem::replace(&mut sink.source, source);
         sink.lagging = false;
+        sink.beginning = None;
         sink.downtrack.handle_source_change();
         if let Some(route) = old.and_then(|old| self.routes.get_mut(&old)) {
             route.forget_viewer(viewer);
@@ -143,7 +148,7 @@ impl Shard {
             .for_each(|track| self.drop_idle_route(track));
         if let Some(track) = source {
             self.join_route(track, viewer, video);
-            self.want_picture(track);
+            self.give_picture(track, viewer, now);
         }
     }
 
@@ -160,6 +165,38 @@ impl Shard {
         }
     }
 
+    pub(super) fn set_limit(&mut self, id: DowntrackId, limit: Limit) {
+        let Some(&viewer) = self.downtracks.get(&id) else {
+            return;
+        };
+        let Some(peer) = self.peers[viewer.peer].as_mut() else {
+            return;
+        };
+        let sink = &mut peer.sinks[viewer.sink];
+        sink.downtrack.set_limit(limit);
+        let Some((track, route)) = sink.source.and_then(|t| Some((t, self.routes.get(&t)?))) else {
+            return;
+        };
+        let layer = route.serve(limit.stream);
+        if route.video && sink.downtrack.waits_for_keyframe(layer) {
+            self.request_keyframe(track, Some(layer));
+        }
+    }
+
+    pub(super) fn set_playout_delay(&mut self, id: PeerId, delay: PlayoutDelay) {
+        if let Some((_, peer)) = self.peer_mut(id) {
+            peer.playout_delay = delay.least();
+            let pictures = peer.sinks.iter_mut().filter(|s| s.config.codec.is_video());
+            pictures.for_each(|sink| sink.set_playout_delay(delay));
+        }
+    }
+
+    pub(super) fn set_wanted(&mut self, id: PeerId, bits_per_second: u64, now: Micros) {
+        if let Some((_, peer)) = self.peer_mut(id) {
+            peer.sent.set_wanted(bits_per_second, now);
+        }
+    }
+
     pub(super) fn record(&mut self, track: UptrackId, recording: Recording) {
         let found = self
             .uptracks
@@ -169,10 +206,9 @@ impl Shard {
         if let Some(((slot, index), route)) = found
             && let Some(peer) = self.peers[slot].as_ref()
         {
-            let clock_rate = peer.uptracks[index].config.clock_rate;
-            route
-                .journals
-                .push(JournalTrack::new(recording, clock_rate, route.video));
+            let config = &peer.uptracks[index].config;
+            let journal = JournalTrack::new(recording, config.codec, config.clock_rate);
+            route.journals.push(journal);
             self.want_picture(track);
         }
     }
@@ -188,6 +224,15 @@ impl Shard {
         if let Some(route) = self.routes.get(&track).filter(|r| r.video) {
             let best = route.best();
             self.request_keyframe(track, Some(best));
+        }
+    }
+
+    /// A viewer begins with what is here, or else a keyframe is asked for.
+    fn give_picture(&mut self, track: UptrackId, viewer: Viewer, now: Micros) {
+        self.begin(track, viewer, now);
+        let peer = self.peers[viewer.peer].as_ref();
+        if peer.is_some_and(|p| p.sinks[viewer.sink].beginning.is_none()) {
+            self.want_picture(track);
         }
     }
 
@@ -248,6 +293,8 @@ impl Shard {
             if let Some(peer) = self.peers[viewer.peer].as_mut() {
                 let sink = &mut peer.sinks[viewer.sink];
                 sink.source = None;
+                sink.lagging = false;
+                sink.beginning = None;
                 sink.downtrack.handle_source_change();
             }
         }

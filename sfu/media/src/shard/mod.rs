@@ -4,10 +4,13 @@
 //! (`handle_*`), then calls [`Shard::forward`]; what it has to say waits in `events` and
 //! `messages`. It calls the state machines and carries their results on; it decides nothing.
 //!
-//! This file is the way in; `media.rs` carries what came in to those who take it, `members.rs`
-//! keeps who is here, `connections.rs` knows TCP.
+//! This file is the way in; `media.rs` carries what came in to those who take it, `beginning.rs`
+//! gives who comes late a picture, `links.rs` looks after the ways to viewers, `members.rs` keeps
+//! who is here, `connections.rs` knows TCP.
 
+mod beginning;
 mod connections;
+mod links;
 mod media;
 mod members;
 
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::congestion::LinkState;
 use crate::counters::ShardCounters;
 use crate::ice::{Check, Credentials};
 use crate::ids::{DowntrackId, JournalId, PeerId, UptrackId};
@@ -23,8 +27,10 @@ use crate::outbox::{ConnectionId, Outbox, Path, Transmit};
 use crate::packet::rtp::{self, Class};
 use crate::packet::stun;
 use crate::peer::{Dropped, Input, Peer, Srtp};
-use crate::route::{Route, Viewer};
-use crate::track::{Origin, Packet, Recording, RtpSinkConfig, SenderClock, UptrackConfig};
+use crate::route::{LayerRate, Route, Viewer};
+use crate::track::{
+    Limit, Origin, Packet, PlayoutDelay, Recording, RtpSinkConfig, SenderClock, UptrackConfig,
+};
 
 /// How often publishers get feedback.
 const FEEDBACK_INTERVAL: Micros = 10 * MILLISECOND;
@@ -53,6 +59,12 @@ pub enum Command {
     SetSource(DowntrackId, Option<UptrackId>),
     /// Stop or go on.
     SetPaused(DowntrackId, bool),
+    /// Send no more than this of its source.
+    SetLimit(DowntrackId, Limit),
+    /// How long pictures should wait at the viewer before they are shown.
+    SetPlayoutDelay(PeerId, PlayoutDelay),
+    /// What would be sent if the line carried it, bits a second.
+    SetWanted(PeerId, u64),
     /// Ask the publisher for a keyframe.
     RequestKeyframe(UptrackId),
     /// Record a track.
@@ -79,7 +91,7 @@ pub enum Message {
 }
 
 /// What a shard tells Python.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A DTLS datagram.
     Dtls(PeerId, Vec<u8>),
@@ -89,6 +101,10 @@ pub enum Event {
     ConsentLost(PeerId),
     /// The first packet of a stream: track, RID, SSRC.
     StreamStarted(UptrackId, String, u32),
+    /// What the layers of a track cost now.
+    LayersChanged(UptrackId, Vec<LayerRate>),
+    /// What the way to a viewer carries now.
+    LinkChanged(PeerId, LinkState),
 }
 
 /// [`Peer::handle_rtp`] or [`Peer::handle_rtcp`].
@@ -123,6 +139,8 @@ pub struct Shard {
     fed: Vec<UptrackId>,
     /// Tracks with viewers who wait for their pacers.
     paced: Vec<UptrackId>,
+    /// Viewers who begin with packets of the past.
+    beginners: Vec<(UptrackId, Viewer)>,
     hold: Micros,
     next_release: Micros,
     next_pace: Micros,
@@ -130,6 +148,7 @@ pub struct Shard {
     scratch: Vec<u8>,
     next_feedback: Micros,
     visit: usize,
+    links: links::Links,
     /// What Python should hear, oldest first.
     pub events: Vec<Event>,
     /// What other shards should hear: which one, and what.
@@ -157,6 +176,7 @@ impl Shard {
             routes: FxHashMap::default(),
             fed: Vec::new(),
             paced: Vec::new(),
+            beginners: Vec::new(),
             hold: 0,
             next_release: Micros::MAX,
             next_pace: Micros::MAX,
@@ -164,6 +184,7 @@ impl Shard {
             scratch: Vec::new(),
             next_feedback: 0,
             visit: 0,
+            links: links::Links::default(),
             events: Vec::new(),
             messages: Vec::new(),
             disconnects: Vec::new(),
@@ -207,8 +228,11 @@ impl Shard {
             Command::SetKeys(id, srtp) => self.set_keys(id, *srtp, now, outbox),
             Command::AddUptrack(peer, id, config) => self.add_uptrack(peer, id, *config),
             Command::AddDowntrack(peer, id, config) => self.add_downtrack(peer, id, *config),
-            Command::SetSource(id, source) => self.set_source(id, source),
+            Command::SetSource(id, source) => self.set_source(id, source, now),
             Command::SetPaused(id, paused) => self.set_paused(id, paused),
+            Command::SetLimit(id, limit) => self.set_limit(id, limit),
+            Command::SetPlayoutDelay(id, delay) => self.set_playout_delay(id, delay),
+            Command::SetWanted(id, wanted) => self.set_wanted(id, wanted, now),
             Command::RequestKeyframe(id) => self.request_keyframe(id, None),
             Command::Record(id, journal) => self.record(id, journal),
             Command::ForgetJournal(id) => {
@@ -248,6 +272,7 @@ impl Shard {
                 peer.poll_feedback(now, &mut self.scratch, outbox);
             }
         }
+        self.visit_links(now, outbox);
         self.visit = (self.visit + 1) % VISITS;
         for slot in (self.visit..self.peers.len()).step_by(VISITS) {
             self.visit_peer(slot, now, outbox);

@@ -6,6 +6,7 @@ use super::downtrack::Downtrack;
 use super::packet::{Origin, Packet};
 use super::reception::SenderClock;
 use crate::clock::{Micros, SECOND};
+use crate::codec::Codec;
 use crate::ids::JournalId;
 use crate::journal::{JournalEntry, JournalSink};
 use crate::packet::rtp::RtpHeader;
@@ -36,12 +37,12 @@ pub struct JournalTrack {
 }
 
 impl JournalTrack {
-    /// Record a track with this clock (Hz).
-    pub fn new(recording: Recording, clock_rate: u32, video: bool) -> Self {
+    /// Record a track of this codec, with this clock (Hz).
+    pub fn new(recording: Recording, codec: Codec, clock_rate: u32) -> Self {
         Self {
             recording,
-            video,
-            downtrack: Downtrack::new(clock_rate, 0, 0),
+            video: codec.is_video(),
+            downtrack: Downtrack::new(codec, clock_rate, 0, 0),
         }
     }
 
@@ -56,7 +57,7 @@ impl JournalTrack {
             return;
         };
         let header = RtpHeader {
-            marker: packet.marker,
+            marker: stamp.marker,
             payload_type: PAYLOAD_TYPE,
             sequence: stamp.sequence as u16,
             timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),

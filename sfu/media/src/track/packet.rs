@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::Micros;
+use crate::codec::{Layering, PictureIds};
 use crate::packet::extension::Kind;
 
 /// Header extensions forwarded end to end that one packet may carry; further ones are dropped.
 const MAX_EXTENSIONS: usize = 8;
 /// Bytes of extension data kept of one packet; an AV1 dependency descriptor with its template
 /// structure is the largest and stays under it.
-const MAX_EXTENSION_BYTES: usize = 255;
+pub(super) const MAX_EXTENSION_BYTES: usize = 255;
 
 /// Packets a pool keeps waiting for their last reader before it lets one go.
 const MAX_RETIRED: usize = 256;
@@ -39,6 +40,14 @@ pub struct Packet {
     pub marker: bool,
     /// The payload begins a keyframe (always true for audio).
     pub keyframe: bool,
+    /// Which layer of its stream it is of.
+    pub layering: Layering,
+    /// The track has layers or streams of which a viewer may get fewer.
+    pub layered: bool,
+    /// Numbers of its picture inside the payload.
+    pub picture: Option<PictureIds>,
+    /// Number of its frame in the dependency descriptor.
+    pub frame: Option<PictureIds>,
     /// When it arrived.
     pub arrival: Micros,
     /// The payload, padding removed.
@@ -87,6 +96,11 @@ impl Extensions {
             start = end as usize;
             (kind, data)
         })
+    }
+
+    /// The first of this kind.
+    pub fn of(&self, wanted: Kind) -> Option<(Kind, &[u8])> {
+        self.iter().find(|(kind, _)| *kind == wanted)
     }
 
     fn clear(&mut self) {

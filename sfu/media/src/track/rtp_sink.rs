@@ -1,11 +1,14 @@
 //! The sink of a viewer: a downtrack written as RTP into the send arena, and sealed there.
 
-use super::downtrack::{Downtrack, Stamp};
-use super::packet::Packet;
+use super::downtrack::{Downtrack, Numbers, Stamp};
+use super::keyframes::KeyframeAllowance;
+use super::packet::{MAX_EXTENSION_BYTES, Packet};
+use super::playout_delay::PlayoutDelay;
 use super::reception::SenderClock;
-use super::template::{Template, own_elements};
+use super::redundancy::{Copies, Past, Sound};
+use super::template::{Template, Told, own_elements};
 use crate::clock::{Micros, SECOND};
-use crate::codec::Codec;
+use crate::codec::{self, Codec, dependency};
 use crate::congestion::SentPackets;
 use crate::crypto::{CryptoError, Outbound, RTP_OVERHEAD};
 use crate::ids::{DowntrackId, UptrackId};
@@ -14,6 +17,8 @@ use crate::packet::extension::{ExtensionMap, Kind};
 use crate::packet::rtcp;
 use crate::packet::rtp::{self, RtpHeader};
 use crate::repair::ResendGuard;
+use crate::repair::red::RedPlan;
+use crate::route::Beginning;
 
 /// What was negotiated for a track that a viewer receives.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub struct RtpSinkConfig {
     pub payload_type: u8,
     /// Payload type and SSRC of retransmissions (RFC 4588); both or none.
     pub rtx: Option<(u8, u32)>,
+    /// Payload type of redundant sound (RFC 2198).
+    pub red_payload_type: Option<u8>,
     /// RTP clock, Hz.
     pub clock_rate: u32,
     /// SSRC of the stream.
@@ -51,8 +58,14 @@ pub struct SinkCounters {
     pub resent: u64,
     /// Retransmissions asked for that were no longer to be had.
     pub unavailable: u64,
+    /// Packets sent to try the link.
+    pub probes: u64,
+    /// Keyframes asked for too often.
+    pub keyframes_refused: u64,
     /// Packets that could not be sealed: none, ever; counted because it would matter.
     pub failed: u64,
+    /// Copies of earlier sound that went along.
+    pub copies: u64,
     /// Fraction lost in the viewer's last report, of 256.
     pub fraction_lost: u8,
 }
@@ -69,8 +82,27 @@ pub struct Link<'a> {
     pub now: Micros,
 }
 
-/// Transport-wide sequence numbers that a stream without RTX remembers of its packets.
+/// Packets of which a stream without RTX remembers what the cache does not.
 const REMEMBERED: usize = 256;
+
+/// What a retransmission has to repeat.
+#[derive(Clone, Copy, Debug)]
+struct Repeatable {
+    sequence: u32,
+    /// Transport-wide sequence number.
+    transport: u16,
+    copies: Copies,
+}
+
+impl Default for Repeatable {
+    fn default() -> Self {
+        Self {
+            sequence: u32::MAX,
+            transport: 0,
+            copies: Copies::default(),
+        }
+    }
+}
 
 /// A viewer's downtrack.
 pub struct RtpSink {
@@ -86,17 +118,22 @@ pub struct RtpSink {
     pub counters: SinkCounters,
     /// What its packets are to a way out that must choose.
     content: Content,
-    /// The viewer has reported on the SSRC, so it knows which section it belongs to.
-    known_to_viewer: bool,
+    /// What its packets tell of themselves for now.
+    told: Told,
     /// Header and extension of a packet that brings no extension of its own.
     template: Template,
     /// By sequence number, without RTX: a retransmission must repeat the packet to the bit, for
     /// it repeats the GCM nonce.
-    transport_sequences: Box<[(u32, u16)]>,
+    repeatable: Box<[Repeatable]>,
+    /// Which earlier sound goes along with each packet.
+    redundancy: RedPlan,
     /// The viewer waits for packets that his [`Pacer`](crate::congestion::Pacer) held back.
     pub lagging: bool,
+    /// What the viewer is sent of the past, before it takes part.
+    pub beginning: Option<Beginning>,
     rtx_sequence: u64,
     guard: ResendGuard,
+    keyframes: KeyframeAllowance,
     /// Middle bits of the NTP times of the last reports, and when they left.
     reports_sent: [(u32, Micros); 4],
 }
@@ -108,21 +145,28 @@ impl RtpSink {
         let numbered = config.extensions.id(Kind::TransportCc).is_some();
         let repeats = numbered && config.rtx.is_none();
         let remembered = if repeats { REMEMBERED } else { 0 };
+        let told = Told {
+            mid: true,
+            playout_delay: None,
+        };
         Self {
             id,
-            template: Template::new(&config, true),
-            transport_sequences: vec![(u32::MAX, 0); remembered].into(),
+            template: Template::new(&config, &told),
+            repeatable: vec![Repeatable::default(); remembered].into(),
+            redundancy: RedPlan::NONE,
             lagging: false,
-            downtrack: Downtrack::new(config.clock_rate, sequence, timestamp),
+            beginning: None,
+            downtrack: Downtrack::new(config.codec, config.clock_rate, sequence, timestamp),
             source: None,
             counters: SinkCounters::default(),
             content: match config.codec.is_video() {
                 true => Content::Picture,
                 false => Content::Sound,
             },
-            known_to_viewer: false,
+            told,
             rtx_sequence: u64::from(!sequence & 0x7fff),
             guard: ResendGuard::default(),
+            keyframes: KeyframeAllowance::default(),
             reports_sent: [(0, 0); 4],
             config,
         }
@@ -134,23 +178,34 @@ impl RtpSink {
         &mut self,
         packet: &Packet,
         padding: u8,
-        best: u8,
+        stream: u8,
+        past: &impl Past,
         link: &mut Link<'_>,
         outbox: &mut Outbox<T>,
     ) -> usize {
-        let Some(stamp) = self.downtrack.handle_packet(packet, best) else {
+        let Some(stamp) = self.downtrack.handle_packet(packet, stream) else {
             return 0;
         };
         self.counters.packets += 1;
         self.counters.octets += packet.payload.len() as u64;
-        let header = self.header(packet, stamp);
+        let mut header = self.header(packet, stamp);
+        let mut copies = Copies::default();
+        if self.redundancy.copies > 0 {
+            copies = Copies::of(self.redundancy, &self.sound(packet, stamp, past));
+            header.payload_type = self.payload_type(copies);
+            self.counters.copies += copies.count();
+        }
         // A retransmission without RTX repeats the packet, and will not know of any padding.
         let padding = self.config.rtx.map_or(0, |_| padding);
         self.counters.padded += u64::from(padding > 0);
         let transport = link.sent.next_sequence();
         let slot = stamp.sequence as usize % REMEMBERED;
-        if let Some(slot) = self.transport_sequences.get_mut(slot) {
-            *slot = (stamp.sequence as u32, transport);
+        if let Some(slot) = self.repeatable.get_mut(slot) {
+            *slot = Repeatable {
+                sequence: stamp.sequence as u32,
+                transport,
+                copies,
+            };
         }
         let roc = (stamp.sequence >> 16) as u32;
         let mut len = 0;
@@ -158,9 +213,13 @@ impl RtpSink {
             if packet.extensions.is_empty() {
                 self.template.write(arena, &header, transport);
             } else {
-                self.write_header(arena, &header, transport, packet);
+                self.write_header(arena, &header, transport, Some(packet), stamp.numbers);
             }
-            arena.extend_from_slice(&packet.payload);
+            if copies.is_empty() {
+                self.write_payload(arena, packet, stamp.numbers);
+            } else {
+                self.sound(packet, stamp, past).write(copies, arena);
+            }
             rtp::pad(arena, start, padding);
             len = seal(link.srtp, roc, arena, start)?;
             Ok::<_, CryptoError>(())
@@ -180,44 +239,94 @@ impl RtpSink {
         &mut self,
         packet: &Packet,
         stamp: Stamp,
+        past: &impl Past,
         link: &mut Link<'_>,
         outbox: &mut Outbox<T>,
     ) {
+        self.counters.resent += 1;
         match self.config.rtx {
-            Some(rtx) => self.resend_as_rtx(rtx, packet, stamp, link, outbox),
-            None => self.repeat(packet, stamp, link, outbox),
+            Some(rtx) => drop(self.write_rtx(rtx, Some((packet, stamp)), link, outbox)),
+            None => self.repeat(packet, stamp, past, link, outbox),
         }
     }
 
-    /// RFC 4588, 4: a packet of a stream of its own, which tells the number it had.
-    fn resend_as_rtx<T: Transmit + ?Sized>(
+    /// Send a packet that may have arrived as RTX, to try the link; returns its length.
+    pub fn probe<T: Transmit + ?Sized>(
         &mut self,
-        (payload_type, ssrc): (u8, u32),
         packet: &Packet,
         stamp: Stamp,
         link: &mut Link<'_>,
         outbox: &mut Outbox<T>,
+    ) -> usize {
+        let Some(rtx) = self.config.rtx else {
+            return 0;
+        };
+        self.counters.probes += 1;
+        self.write_rtx(rtx, Some((packet, stamp)), link, outbox)
+    }
+
+    /// Send RTX packets of nothing but padding until so many bytes have left, to try the link.
+    pub fn pad<T: Transmit + ?Sized>(
+        &mut self,
+        bytes: usize,
+        link: &mut Link<'_>,
+        outbox: &mut Outbox<T>,
     ) {
+        let Some(rtx) = self.config.rtx else {
+            return;
+        };
+        let mut left = bytes;
+        while left > 0 {
+            self.counters.probes += 1;
+            let len = self.write_rtx(rtx, None, link, outbox);
+            left = left.saturating_sub(len.max(1));
+        }
+    }
+
+    /// RFC 4588, 4: a packet of a stream of its own, which tells the number it had; or padding in
+    /// that stream, which tells nothing. Returns its length.
+    fn write_rtx<T: Transmit + ?Sized>(
+        &mut self,
+        (payload_type, ssrc): (u8, u32),
+        repeated: Option<(&Packet, Stamp)>,
+        link: &mut Link<'_>,
+        outbox: &mut Outbox<T>,
+    ) -> usize {
         self.rtx_sequence += 1;
+        let original = match repeated {
+            Some((packet, stamp)) => self.header(packet, stamp),
+            None => RtpHeader {
+                timestamp: self.downtrack.last_timestamp(),
+                ..RtpHeader::default()
+            },
+        };
         let header = RtpHeader {
             payload_type,
             sequence: self.rtx_sequence as u16,
             ssrc,
-            ..self.header(packet, stamp)
+            ..original
         };
         let roc = (self.rtx_sequence >> 16) as u32;
         let transport = link.sent.next_sequence();
         let mut len = 0;
         let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
-            self.write_header(arena, &header, transport, packet);
-            arena.extend_from_slice(&(stamp.sequence as u16).to_be_bytes());
-            arena.extend_from_slice(&packet.payload);
+            match repeated {
+                Some((packet, stamp)) => {
+                    self.write_header(arena, &header, transport, Some(packet), stamp.numbers);
+                    arena.extend_from_slice(&(stamp.sequence as u16).to_be_bytes());
+                    self.write_payload(arena, packet, stamp.numbers);
+                }
+                None => {
+                    self.write_header(arena, &header, transport, None, Numbers::default());
+                    rtp::pad(arena, start, u8::MAX);
+                }
+            }
             len = seal(link.srtp, roc, arena, start)?;
             Ok::<_, CryptoError>(())
         });
-        self.counters.resent += 1;
         self.counters.failed += u64::from(sent.is_err());
         self.note_sent(len, link);
+        len
     }
 
     /// The packet as it was, to the bit.
@@ -225,34 +334,51 @@ impl RtpSink {
         &mut self,
         packet: &Packet,
         stamp: Stamp,
+        past: &impl Past,
         link: &mut Link<'_>,
         outbox: &mut Outbox<T>,
     ) {
         let slot = stamp.sequence as usize % REMEMBERED;
-        let transport = match self.transport_sequences.get(slot) {
-            Some((sequence, transport)) if *sequence == stamp.sequence as u32 => *transport,
-            Some(_) => {
-                self.counters.unavailable += 1;
-                return;
-            }
-            None => 0, // not negotiated: no packet has one
+        let was = match self.repeatable.get(slot) {
+            Some(was) if was.sequence == stamp.sequence as u32 => *was,
+            Some(_) => return self.counters.unavailable += 1,
+            None => Repeatable::default(), // not numbered, and nothing goes along
         };
-        let header = self.header(packet, stamp);
+        // Without its copies it would be another packet under the same nonce.
+        if !self.sound(packet, stamp, past).has(was.copies) {
+            return self.counters.unavailable += 1;
+        }
+        let header = RtpHeader {
+            payload_type: self.payload_type(was.copies),
+            ..self.header(packet, stamp)
+        };
         let roc = (stamp.sequence >> 16) as u32;
         let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
-            self.write_header(arena, &header, transport, packet);
-            arena.extend_from_slice(&packet.payload);
+            self.write_header(arena, &header, was.transport, Some(packet), stamp.numbers);
+            match was.copies.is_empty() {
+                true => self.write_payload(arena, packet, stamp.numbers),
+                false => self.sound(packet, stamp, past).write(was.copies, arena),
+            }
             seal(link.srtp, roc, arena, start).map(drop)
         });
-        self.counters.resent += 1;
         self.counters.failed += u64::from(sent.is_err());
+    }
+
+    /// Whether the viewer may have a keyframe that it asks for now.
+    pub fn may_have_keyframe(&mut self, now: Micros, rtt: Micros) -> bool {
+        let allowed = self.keyframes.allow(now, rtt);
+        self.counters.keyframes_refused += u64::from(!allowed);
+        allowed
     }
 
     /// The viewer reported on the stream; returns the round trip where the report tells it.
     pub fn handle_report(&mut self, block: &rtcp::ReportBlock, now: Micros) -> Option<Micros> {
-        if !std::mem::replace(&mut self.known_to_viewer, true) {
-            self.template = Template::new(&self.config, self.tells_mid());
-        }
+        // The viewer knows now which section the stream belongs to. Without RTX the MID is told
+        // always, for a retransmission repeats the packet.
+        self.tell(Told {
+            mid: self.told.mid && self.config.rtx.is_none(),
+            ..self.told
+        });
         self.counters.fraction_lost = block.fraction_lost;
         let (_, sent) = self
             .reports_sent
@@ -260,6 +386,24 @@ impl RtpSink {
             .find(|(lsr, _)| *lsr == block.lsr)?;
         let held = u64::from(block.dlsr) * SECOND / 65_536;
         now.checked_sub(sent + held).filter(|_| block.lsr != 0)
+    }
+
+    /// How long pictures should wait at the viewer from now on. Without RTX nothing is told, for
+    /// a retransmission repeats the packet.
+    pub fn set_playout_delay(&mut self, delay: PlayoutDelay) {
+        if self.config.rtx.is_some() {
+            self.tell(Told {
+                playout_delay: Some(delay.bytes()),
+                ..self.told
+            });
+        }
+    }
+
+    /// Which earlier sound goes along with each packet from now on. Only where packets are
+    /// numbered: what went along must be remembered.
+    pub fn set_redundancy(&mut self, plan: RedPlan) {
+        let able = self.config.red_payload_type.is_some() && !self.repeatable.is_empty();
+        self.redundancy = if able { plan } else { RedPlan::NONE };
     }
 
     /// A sender report for now, on the publisher's own clock, so that the viewer can put sound
@@ -290,7 +434,7 @@ impl RtpSink {
     /// The header under which the viewer gets a packet.
     fn header(&self, packet: &Packet, stamp: Stamp) -> RtpHeader {
         RtpHeader {
-            marker: packet.marker,
+            marker: stamp.marker,
             payload_type: self.config.payload_type,
             sequence: stamp.sequence as u16,
             timestamp: packet.timestamp.wrapping_add(stamp.timestamp_offset),
@@ -304,22 +448,57 @@ impl RtpSink {
         arena: &mut Vec<u8>,
         header: &RtpHeader,
         transport: u16,
-        packet: &Packet,
+        packet: Option<&Packet>,
+        numbers: Numbers,
     ) {
         let map = &self.config.extensions;
         let transport = transport.to_be_bytes();
-        let own = own_elements(&self.config, self.tells_mid(), &transport);
-        let forwarded = packet
-            .extensions
-            .iter()
-            .filter_map(|(k, data)| Some((map.id(k)?, data)));
+        let own = own_elements(&self.config, &self.told, &transport);
+        let mut descriptor = [0; MAX_EXTENSION_BYTES];
+        let descriptor = numbers.frame.and_then(|frame| {
+            let (_, data) = packet?.extensions.of(Kind::DependencyDescriptor)?;
+            let descriptor = &mut descriptor[..data.len()];
+            descriptor.copy_from_slice(data);
+            dependency::renumber(descriptor, frame.picture_id);
+            Some(&*descriptor)
+        });
+        let brought = packet.into_iter().flat_map(|p| p.extensions.iter());
+        let forwarded = brought.filter_map(|(kind, data)| {
+            let renumbered = descriptor.filter(|_| kind == Kind::DependencyDescriptor);
+            Some((map.id(kind)?, renumbered.unwrap_or(data)))
+        });
         header.write(arena, own.chain(forwarded));
     }
 
-    /// The MID is sent until the viewer has matched the SSRC. Without RTX it is sent always, for
-    /// a retransmission repeats the packet.
-    fn tells_mid(&self) -> bool {
-        !self.known_to_viewer || self.config.rtx.is_none()
+    fn write_payload(&self, arena: &mut Vec<u8>, packet: &Packet, numbers: Numbers) {
+        let start = arena.len();
+        arena.extend_from_slice(&packet.payload);
+        if let Some(picture) = numbers.picture {
+            codec::renumber(self.config.codec, &mut arena[start..], picture);
+        }
+    }
+
+    fn sound<'a, P: Past>(&'a self, packet: &'a Packet, stamp: Stamp, past: &'a P) -> Sound<'a, P> {
+        Sound {
+            packet,
+            stamp,
+            downtrack: &self.downtrack,
+            past,
+            payload_type: self.config.payload_type,
+        }
+    }
+
+    fn payload_type(&self, copies: Copies) -> u8 {
+        let redundant = self.config.red_payload_type;
+        let redundant = redundant.filter(|_| !copies.is_empty());
+        redundant.unwrap_or(self.config.payload_type)
+    }
+
+    fn tell(&mut self, told: Told) {
+        if told != self.told {
+            self.told = told;
+            self.template = Template::new(&self.config, &told);
+        }
     }
 
     fn note_sent(&self, len: usize, link: &mut Link<'_>) {

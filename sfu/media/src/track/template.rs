@@ -4,17 +4,29 @@ use super::rtp_sink::RtpSinkConfig;
 use crate::packet::extension::Kind;
 use crate::packet::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
-/// The extension elements of our own: the MID, and the transport-wide sequence number.
+/// What all packets of a stream tell of themselves for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The section they belong to.
+    pub mid: bool,
+    /// How long pictures should wait at the viewer.
+    pub playout_delay: Option<[u8; 3]>,
+}
+
+/// The extension elements of our own: the transport-wide sequence number, the MID, and the
+/// playout delay.
 pub(super) fn own_elements<'a>(
     config: &'a RtpSinkConfig,
-    with_mid: bool,
+    told: &'a Told,
     transport: &'a [u8; 2],
 ) -> impl Iterator<Item = (u8, &'a [u8])> + Clone {
     let map = &config.extensions;
     let transport = map.id(Kind::TransportCc).map(|id| (id, &transport[..]));
-    let mid = map.id(Kind::Mid).filter(|_| with_mid);
+    let mid = map.id(Kind::Mid).filter(|_| told.mid);
     let mid = mid.map(|id| (id, config.mid.as_bytes()));
-    transport.into_iter().chain(mid)
+    let delay = told.playout_delay.as_ref();
+    let delay = map.id(Kind::PlayoutDelay).zip(delay.map(|d| &d[..]));
+    transport.into_iter().chain(mid).chain(delay)
 }
 
 /// The header that all packets of a stream share, written once.
@@ -25,7 +37,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    pub(super) fn new(config: &RtpSinkConfig, with_mid: bool) -> Self {
+    pub(super) fn new(config: &RtpSinkConfig, told: &Told) -> Self {
         let header = RtpHeader {
             marker: false,
             payload_type: config.payload_type,
@@ -34,7 +46,7 @@ impl Template {
             ssrc: config.ssrc,
         };
         let mut bytes = Vec::new();
-        header.write(&mut bytes, own_elements(config, with_mid, &[0; 2]));
+        header.write(&mut bytes, own_elements(config, told, &[0; 2]));
         // It is the first element of the block, after its head of one byte or of two.
         let one_byte = bytes.get(FIXED_HEADER_LEN) == Some(&0xbe);
         let first = FIXED_HEADER_LEN + 4 + if one_byte { 1 } else { 2 };
@@ -87,6 +99,7 @@ mod tests {
             codec: Codec::H264,
             payload_type: 96,
             rtx: None,
+            red_payload_type: None,
             clock_rate: 90_000,
             ssrc: 42,
             cname: "lesson".into(),
@@ -96,14 +109,14 @@ mod tests {
     }
 
     /// The template's header is the one that the general way writes.
-    fn compare(config: &RtpSinkConfig, with_mid: bool) {
+    fn compare(config: &RtpSinkConfig, told: &Told) {
         let mut expected = Vec::new();
         HEADER.write(
             &mut expected,
-            own_elements(config, with_mid, &0xabcd_u16.to_be_bytes()),
+            own_elements(config, told, &0xabcd_u16.to_be_bytes()),
         );
         let mut written = Vec::new();
-        Template::new(config, with_mid).write(&mut written, &HEADER, 0xabcd);
+        Template::new(config, told).write(&mut written, &HEADER, 0xabcd);
         assert_eq!(written, expected);
     }
 
@@ -116,9 +129,14 @@ mod tests {
             &[(1, MID)],
             &[(1, MID), (3, TRANSPORT_CC)],
             &[(40, TRANSPORT_CC)],
+            &[(3, TRANSPORT_CC), (6, Kind::PlayoutDelay.uri())],
         ] {
             for (mid, with_mid) in [("0", true), ("0", false), (long, true)] {
-                compare(&config(extensions, mid), with_mid);
+                let told = Told {
+                    mid: with_mid,
+                    playout_delay: with_mid.then_some([1, 2, 3]),
+                };
+                compare(&config(extensions, mid), &told);
             }
         }
     }
@@ -127,7 +145,11 @@ mod tests {
     fn carries_the_transport_number() {
         let config = config(&[(1, MID), (3, TRANSPORT_CC)], "0");
         let mut written = Vec::new();
-        Template::new(&config, true).write(&mut written, &HEADER, 7);
+        let told = Told {
+            mid: true,
+            playout_delay: None,
+        };
+        Template::new(&config, &told).write(&mut written, &HEADER, 7);
         let packet = RtpPacket::parse(&written).expect("a packet");
         let mut elements = config.extensions.read(packet.extension);
         assert_eq!(elements.next(), Some((Kind::TransportCc, &[0, 7][..])));

@@ -7,9 +7,9 @@ use super::packet::{Origin, Packet, PacketPool};
 use super::reception::{Reception, SenderClock};
 use super::sequence::Unwrapper;
 use crate::clock::Micros;
-use crate::codec::{self, Codec};
+use crate::codec::{self, Codec, LayerReader, Seen};
 use crate::ids::UptrackId;
-use crate::packet::extension::ExtensionMap;
+use crate::packet::extension::{ExtensionMap, Kind};
 use crate::packet::rtcp::{self, ReportBlock};
 use crate::packet::rtp::RtpPacket;
 use crate::repair::{Arrival, NackGenerator};
@@ -61,6 +61,7 @@ struct Layer {
     reception: Reception,
     nack: NackGenerator,
     keyframes: KeyframeRequests,
+    layers: LayerReader,
     clock: Option<SenderClock>,
 }
 
@@ -74,6 +75,8 @@ pub struct Uptrack {
     /// What has come of it.
     pub counters: UptrackCounters,
     layers: Vec<Option<Layer>>,
+    /// A viewer may get less than all of it.
+    layered: bool,
     pool: PacketPool,
 }
 
@@ -85,6 +88,7 @@ impl Uptrack {
             id,
             config,
             counters: UptrackCounters::default(),
+            layered: layers > 1,
             layers: (0..layers).map(|_| None).collect(),
             pool: PacketPool::default(),
         }
@@ -109,6 +113,7 @@ impl Uptrack {
             reception: Reception::new(ssrc, self.config.clock_rate, first),
             nack: NackGenerator::default(),
             keyframes: KeyframeRequests::default(),
+            layers: LayerReader::new(self.config.codec),
             clock: None,
         });
     }
@@ -141,8 +146,24 @@ impl Uptrack {
             self.counters.keyframes += 1;
             layer.keyframes.handle_keyframe(now);
         }
+        let dependency = config
+            .extensions
+            .read(rtp.extension)
+            .find(|(kind, _)| *kind == Kind::DependencyDescriptor)
+            .map(|(_, data)| data);
+        let layering = layer.layers.handle_packet(Seen {
+            payload: rtp.payload,
+            marker: rtp.marker,
+            dependency,
+        });
+        self.layered |= layering.layer != codec::Layer::default() || layering.top > 0;
+        let layered = self.layered;
         let origin = layer.origin;
         Some(self.pool.packet(|packet| {
+            packet.layering = layering;
+            packet.layered = layered;
+            packet.picture = codec::picture_ids(config.codec, rtp.payload);
+            packet.frame = dependency.and_then(codec::frame_number);
             packet.origin = origin;
             packet.sequence = sequence;
             packet.timestamp = rtp.timestamp;

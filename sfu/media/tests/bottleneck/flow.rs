@@ -112,7 +112,7 @@ impl Flow {
                 self.state = Some(state);
                 self.changes += 1;
             }
-            self.pacer.set_estimate(self.sent.estimate());
+            self.pacer.set_pace(self.sent.pace());
             self.pad(index, now, there);
         }
         self.send(index, now, there);

@@ -43,6 +43,8 @@ pub struct Viewer {
     /// By outgoing sequence number, unwrapped.
     pub got: BTreeMap<u64, Got>,
     pub repaired: usize,
+    /// Packets that only tried the link: padding, and repetitions of what had come.
+    pub probes: usize,
     pub replays: usize,
     pub mids: usize,
     pub reports: Vec<SenderInfo>,
@@ -80,6 +82,7 @@ impl Viewer {
             codec: Codec::Vp8,
             payload_type: PAYLOAD_TYPE,
             rtx: rtx.then_some((RTX_PAYLOAD_TYPE, rtx_ssrc)),
+            red_payload_type: None,
             clock_rate: 90_000,
             ssrc,
             cname: "lesson".into(),
@@ -96,6 +99,7 @@ impl Viewer {
             track,
             got: BTreeMap::new(),
             repaired: 0,
+            probes: 0,
             replays: 0,
             mids: 0,
             reports: Vec::new(),
@@ -119,6 +123,7 @@ impl Viewer {
             codec: Codec::Opus,
             payload_type: SOUND_PAYLOAD_TYPE,
             rtx: None,
+            red_payload_type: None,
             clock_rate: 48_000,
             ssrc: self.sound_ssrc,
             cname: "lesson".into(),
@@ -169,7 +174,7 @@ impl Viewer {
         let rtp = RtpPacket::parse(&datagram[..len]).expect("the server writes well");
         for (kind, data) in self.extensions.read(rtp.extension) {
             match (kind, data) {
-                (Kind::Mid, _) => self.mids += 1,
+                (Kind::Mid, _) if rtp.ssrc != self.rtx_ssrc => self.mids += 1,
                 (Kind::TransportCc, &[high, low]) => {
                     let sequence = u16::from_be_bytes([high, low]);
                     self.transport.handle_packet(sequence, rtp.ssrc, now);
@@ -180,8 +185,16 @@ impl Viewer {
         if rtp.ssrc == self.sound_ssrc {
             self.sounds.push(now);
         } else if rtp.ssrc == self.rtx_ssrc {
-            let (sequence, payload) = rtp.payload.split_first_chunk().expect("two bytes");
-            self.repaired += 1;
+            let Some((sequence, payload)) = rtp.payload.split_first_chunk() else {
+                self.probes += 1; // padding
+                return;
+            };
+            let had = self.has(u16::from_be_bytes(*sequence));
+            *(if had {
+                &mut self.probes
+            } else {
+                &mut self.repaired
+            }) += 1;
             self.keep(
                 now,
                 u16::from_be_bytes(*sequence),
@@ -276,6 +289,14 @@ impl Viewer {
                 self.reports.push(report.info);
             }
         }
+    }
+
+    fn has(&self, sequence: u16) -> bool {
+        let highest = self.got.keys().last();
+        highest.is_some_and(|&highest| {
+            let sequence = tongbu_media::track::nearest(highest, sequence);
+            self.got.contains_key(&sequence)
+        })
     }
 
     fn keep(&mut self, now: Micros, sequence: u16, rtp: &RtpPacket<'_>, wire: usize) {
