@@ -79,6 +79,8 @@ class Codec:
     """a=rtcp-fb, for example "nack", "nack pli"."""
     rtx_payload_type: int | None = None
     """RFC 4588."""
+    red_payload_type: int | None = None
+    """Audio only: redundant copies of this codec (RFC 2198)."""
 
     @property
     def nack(self) -> bool:
@@ -169,8 +171,15 @@ def choose_audio(section: Section) -> Codec | None:
 
 
 def supported_codec(codec: Codec) -> Codec:
-    """A codec as we answer it: only feedback that the native plane gives and acts on."""
-    return codec.limited_to(_FEEDBACK)
+    """A codec as we answer it: only feedback that the native plane gives and acts on.
+
+    To a peer that does transport-wide feedback for sound we offer NACKs for it as well: libwebrtc
+    does not ask for them, and acts on them (a lost packet is a hole of 20 ms, or none).
+    """
+    supported = codec.limited_to(_FEEDBACK)
+    if codec.name == "opus" and "transport-cc" in supported.feedback and not supported.nack:
+        return replace(supported, feedback=(*supported.feedback, "nack"))
+    return supported
 
 
 def uplink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
@@ -182,6 +191,11 @@ def downlink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
     """The header extensions we send to a viewer: what passes end to end, and what each
     hop writes itself."""
     return tuple(e for e in section.extensions if e[1] in _BOTH_WAYS)
+
+
+def tells_arrivals(codec: Codec, extensions: Sequence[tuple[int, str]]) -> bool:
+    """Whether a receiver of this will tell which packets came, and when."""
+    return "transport-cc" in codec.feedback and any(uri == _TRANSPORT_CC for _, uri in extensions)
 
 
 def _video_rank(codec: Codec) -> int | None:

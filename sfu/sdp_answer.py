@@ -4,6 +4,7 @@ ICE-lite (RFC 8445, section 2.5), everything bundled on one transport (RFC 9143)
 of the offer answered in its order (RFC 3264, section 6).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ _MIRRORED: Mapping[str, frozenset[str]] = {
     "VP8": frozenset(),
     "opus": frozenset({"minptime", "useinbandfec", "stereo", "sprop-stereo", "usedtx"}),
 }
+
+# They are all numbers; only H264's profile-level-id is hexadecimal.
+_PARAMETER = re.compile(r"[0-9]{1,6}|[0-9A-Fa-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +155,15 @@ def _uplink(section: Section, uplink: Uplink) -> Iterator[str]:
 
 def _downlink(section: Section, downlink: Downlink) -> Iterator[str]:
     rtx = downlink.codec.rtx_payload_type if downlink.rtx_ssrc is not None else None
-    yield from _m_line(section, 9, _payload_types(downlink.codec, rtx))
+    red = downlink.codec.red_payload_type
+    yield from _m_line(section, 9, _payload_types(downlink.codec, rtx, red))
     yield "a=sendonly"
     yield f"a=msid:{downlink.stream} {downlink.track}"
     yield from _rtcp(section)
     yield from _rtp(downlink.codec, downlink.extensions, rtx)
+    if red is not None:
+        yield f"a=rtpmap:{red} red/{_rate(downlink.codec)}"
+        yield f"a=fmtp:{red} {downlink.codec.payload_type}/{downlink.codec.payload_type}"
     if downlink.rtx_ssrc is not None:
         yield f"a=ssrc-group:FID {downlink.ssrc} {downlink.rtx_ssrc}"
     for ssrc in (downlink.ssrc, downlink.rtx_ssrc):
@@ -181,17 +189,20 @@ def _mid(section: Section) -> Iterator[str]:
         yield f"a=mid:{section.mid}"
 
 
-def _payload_types(codec: Codec, rtx: int | None) -> Iterator[str]:
+def _payload_types(codec: Codec, *repairs: int | None) -> Iterator[str]:
     yield str(codec.payload_type)
-    if rtx is not None:
-        yield str(rtx)
+    yield from (str(repair) for repair in repairs if repair is not None)
+
+
+def _rate(codec: Codec) -> str:
+    channels = f"/{codec.channels}" if codec.channels and codec.channels > 1 else ""
+    return f"{codec.clock_rate}{channels}"
 
 
 def _rtp(codec: Codec, extensions: Sequence[tuple[int, str]], rtx: int | None) -> Iterator[str]:
     for number, uri in extensions:
         yield f"a=extmap:{number} {uri}"
-    channels = f"/{codec.channels}" if codec.channels and codec.channels > 1 else ""
-    yield f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}"
+    yield f"a=rtpmap:{codec.payload_type} {codec.name}/{_rate(codec)}"
     for feedback in codec.feedback:
         yield f"a=rtcp-fb:{codec.payload_type} {feedback}"
     if parameters := _parameters(codec):
@@ -202,7 +213,11 @@ def _rtp(codec: Codec, extensions: Sequence[tuple[int, str]], rtx: int | None) -
 
 
 def _parameters(codec: Codec) -> str:
-    mirrored = {k: v for k, v in codec.parameters.items() if k in _MIRRORED[codec.name]}
+    mirrored = {
+        name: value
+        for name, value in codec.parameters.items()
+        if name in _MIRRORED[codec.name] and _PARAMETER.fullmatch(value)
+    }
     if mirrored.get("sprop-stereo") == "1":  # it would send stereo (RFC 7587, section 7.1): do
         mirrored["stereo"] = "1"
     return ";".join(f"{key}={value}" if value else key for key, value in mirrored.items())

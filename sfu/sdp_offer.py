@@ -176,7 +176,7 @@ def _codecs(
     fmtp: tuple[str, ...],
     rtcp_fb: tuple[str, ...],
 ) -> tuple[Codec, ...]:
-    """The codecs we know in the m-line's order, each with the RTX that names it by apt."""
+    """The codecs we know in the m-line's order, each with the RTX and the RED that name it."""
     formats = _formats(listed, rtpmap)
     parameters = {
         payload_type: _parameters(values[-1]) for payload_type, values in _of(formats, fmtp).items()
@@ -186,6 +186,13 @@ def _codecs(
         (parameters[payload_type].get("apt"), match["rate"]): int(payload_type)
         for payload_type, match in formats.items()
         if match["name"].lower() == "rtx" and payload_type in parameters
+    }
+    redundancy = {
+        (repeated.pop(), match["rate"]): int(payload_type)
+        for payload_type, match in formats.items()
+        if match["name"].lower() == "red"
+        # a=fmtp:63 111/111: the same codec, and copies of it (RFC 2198, section 5).
+        and len(repeated := set("".join(parameters.get(payload_type, ())).split("/"))) == 1
     }
     return tuple(
         Codec(
@@ -198,6 +205,7 @@ def _codecs(
                 dict.fromkeys([*feedback.get(payload_type, ()), *feedback.get("*", ())])
             ),
             rtx_payload_type=repairs.get((payload_type, match["rate"])),
+            red_payload_type=redundancy.get((payload_type, match["rate"])),
         )
         for payload_type, match in formats.items()
         if match["name"].lower() in _NAMES
@@ -205,11 +213,11 @@ def _codecs(
 
 
 def _formats(listed: Iterable[str], rtpmap: Iterable[str]) -> dict[str, re.Match[str]]:
-    """The a=rtpmap of each payload type that we know or that is RTX, in the m-line's order."""
+    """The a=rtpmap of each payload type that we know or that is repair, in the m-line's order."""
     known: dict[str, re.Match[str]] = {}
     for value in rtpmap:
         match = _RTPMAP.fullmatch(value)
-        if match is None or not (match["name"].lower() in _NAMES or match["name"].lower() == "rtx"):
+        if match is None or match["name"].lower() not in (*_NAMES, "rtx", "red"):
             continue
         if int(match["type"]) < 128:
             known.setdefault(match["type"], match)

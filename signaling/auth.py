@@ -2,7 +2,8 @@
 
 A token is a JWT (RFC 7519), HS256: `iss` is the API key, `sub` the identity, `exp` is required,
 and `video` holds the grants: `room, roomJoin, canPublish, canSubscribe, roomAdmin, roomList,
-roomRecord`. An absent `canPublish` or `canSubscribe` means true.
+roomRecord`. An absent `canPublish` or `canSubscribe` means true. `attributes.site` names the place
+whose line the bearer shares with others (`quality.sites` of the configuration).
 """
 
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ class Permissions:
     admin: bool = False
     list_all: bool = False
     record: bool = False
+    site: str = ""
+    """"" for none."""
 
     def require_publish(self, lesson: str) -> None:
         """Raise NotAllowed unless the token lets its bearer teach this lesson."""
@@ -123,6 +126,8 @@ def _permissions(claims: Mapping[str, Any]) -> Permissions:
     join = grants.get("roomJoin") is True
     room = grants.get("room")
     name = claims.get("name")
+    attributes = claims.get("attributes")
+    site = attributes.get("site") if isinstance(attributes, Mapping) else None
     return Permissions(
         identity=str(claims["sub"]),
         name=name if isinstance(name, str) else "",
@@ -133,6 +138,7 @@ def _permissions(claims: Mapping[str, Any]) -> Permissions:
         admin=grants.get("roomAdmin") is True,
         list_all=grants.get("roomList") is True,
         record=grants.get("roomRecord") is True,
+        site=site if isinstance(site, str) else "",
     )
 
 
@@ -147,6 +153,7 @@ def mint(
     ttl: float,
     now: float,
     admin: bool = False,
+    site: str = "",
 ) -> str:
     """Make a token that is good for `ttl` seconds from `now` (Unix seconds).
 
@@ -162,7 +169,7 @@ def mint(
             "canPublish": role is TokenRole.TEACHER,
             "canSubscribe": True,
         }
-    claims = {
+    claims: dict[str, object] = {
         "iss": key,
         "sub": identity,
         "name": name,
@@ -170,4 +177,6 @@ def mint(
         "exp": int(now + ttl),
         "video": grants,
     }
+    if site:
+        claims["attributes"] = {"site": site}
     return jwt.encode(claims, secret, algorithm="HS256")

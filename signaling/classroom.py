@@ -14,6 +14,7 @@ from typing import Any
 from sfu.datachannel import Message
 from sfu.negotiation import Offer
 from signaling.allowance import Allowance
+from signaling.delivery import CONTROL_LABEL, Budgets, Delivery
 from signaling.errors import LessonError
 from signaling.events import (
     Disconnect,
@@ -43,8 +44,6 @@ from signaling.session import MediaPlane, Session
 
 logger = logging.getLogger(__name__)
 
-CONTROL_LABEL = "tongbu"
-"""The data channel on which the node itself speaks; nothing is relayed on it."""
 RELAY_RATE, RELAY_BURST = 20.0, 50
 """Messages a second that one member may send to all others; SCTP in Python costs 0.2 ms each."""
 SILENT_AFTER = 5.0
@@ -62,6 +61,8 @@ class ClassroomConfig:
     video_codecs: tuple[str, ...]
     lessons_dir: Path | None
     """Where lessons are recorded; None records nothing."""
+    budgets: Budgets
+    """What viewers may take."""
 
 
 class Classroom:
@@ -84,6 +85,7 @@ class Classroom:
         self._engine = config.media.engine
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
+        self._delivery = Delivery(self._engine, self._loop, config.budgets)
         self._flowing: set[int] = set()
         self._allowances: dict[str, Allowance] = {}
         self._recording: Recording | None = None
@@ -98,11 +100,11 @@ class Classroom:
         intents = plan_publish(offer, self._config.video_codecs)
         return self._seat(identity, Role.TEACHER, offer, intents)
 
-    def watch(self, identity: str, offer: Offer) -> Session:
-        """Seat a school. Raises NegotiationError, LessonError."""
+    def watch(self, identity: str, offer: Offer, site: str = "") -> Session:
+        """Seat a school of this site. Raises NegotiationError, LessonError."""
         live = {p.track.source: p.track.codec for p in self.lesson.publications.values()}
         intents = plan_watch(offer, live, self._config.video_codecs)
-        return self._seat(identity, Role.SCHOOL, offer, intents)
+        return self._seat(identity, Role.SCHOOL, offer, intents, site)
 
     def retire_silent_teacher(self) -> None:
         """Drop a teacher whose connection is dead, though nobody said so: a page was reloaded."""
@@ -150,8 +152,10 @@ class Classroom:
     def on_connected(self, session: Session) -> None:
         """The first moment that media can flow: tracks are bound before any packet comes."""
         if session.role is Role.TEACHER:
+            self._delivery.publish([track.uptrack for track in session.tracks])
             self._handle(Published(session.id, tuple(session.tracks)))
         else:
+            self._delivery.add(session)
             self._handle(Watching(session.id, tuple(session.watches)))
 
     def on_lost(self, session: Session, reason: str) -> None:
@@ -164,6 +168,11 @@ class Classroom:
         """A published track flows."""
         self._flowing.add(uptrack)
 
+    def on_open(self, session: Session, label: str) -> None:
+        """What a viewer was told before it could hear is told again."""
+        if label == CONTROL_LABEL:
+            self._delivery.say_again(session)
+
     def on_message(self, session: Session, label: str, message: Message) -> None:
         """What one says, all others who opened that label hear; too much of it is dropped."""
         if label == CONTROL_LABEL or not self._allowances[session.id].take(self._loop.time()):
@@ -174,9 +183,11 @@ class Classroom:
 
     # --- the lesson
 
-    def _seat(self, identity: str, role: Role, offer: Offer, intents: list[Intent]) -> Session:
+    def _seat(
+        self, identity: str, role: Role, offer: Offer, intents: list[Intent], site: str = ""
+    ) -> Session:
         media, name, now = self._config.media, self.lesson.name, self._loop.time()
-        session = Session(media, offer, intents, self, role=role, stream=name, now=now)
+        session = Session(media, offer, intents, self, role=role, stream=name, site=site, now=now)
         try:
             effects = self.lesson.handle(Join(session.id, identity, role), now)
         except LessonError:
@@ -203,6 +214,8 @@ class Classroom:
             farewell.cancel()
         self.sessions.pop(session.id, None)
         self._allowances.pop(session.id, None)
+        self._delivery.remove(session)
+        self._delivery.withdraw([track.uptrack for track in session.tracks])
         self._flowing.difference_update(track.uptrack for track in session.tracks)
         session.close()
 
@@ -216,6 +229,7 @@ class Classroom:
         self._carry_out(effects)
 
     def _carry_out(self, effects: list[Effect]) -> None:
+        self._delivery.feed((e.downtrack, e.uptrack) for e in effects if isinstance(e, Feed))
         for effect in effects:
             try:
                 self._do(effect)

@@ -118,10 +118,17 @@ def serve(path: Path | None, dev: bool, port: int | None) -> None:
 @click.option(
     "--ttl", type=_seconds, metavar="TIME", default="6h", show_default=True, help="90s, 30m, 2d ..."
 )
+@click.option("--site", default="", help="Place whose line it shares (quality.sites).")
 @click.option("--config", "path", type=click.Path(path_type=Path), help="Whose first key signs.")
 @click.option("--dev", is_flag=True, help="Sign with the key of `tongbu serve --dev`.")
 def token(
-    lesson: str | None, role: str, name: str | None, ttl: float, path: Path | None, dev: bool
+    lesson: str | None,
+    role: str,
+    name: str | None,
+    ttl: float,
+    site: str,
+    path: Path | None,
+    dev: bool,
 ) -> None:
     """Make a token: who may teach, watch, or see the archive.
 
@@ -148,6 +155,7 @@ def token(
         lesson=lesson,
         ttl=ttl,
         now=unix_now(),
+        site=site,
     )
     click.echo(text)
 

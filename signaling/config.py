@@ -96,6 +96,13 @@ class JoinConfig(_Strict):
     waiting_per_lesson: Annotated[int, Field(ge=1)] = 1_000
 
 
+class QualityConfig(_Strict):
+    """What viewers may take, bits a second; 0 is no limit."""
+
+    viewer_bitrate: Annotated[int, Field(ge=0)] = 0
+    sites: dict[str, Annotated[int, Field(ge=100_000)]] = {}
+
+
 class RecorderConfig(_Strict):
     """Recording."""
 
@@ -122,6 +129,7 @@ class NodeConfig(BaseSettings):
     rtc: RtcConfig = RtcConfig()
     lesson: LessonConfig = LessonConfig()
     join: JoinConfig = JoinConfig()
+    quality: QualityConfig = QualityConfig()
     recorder: RecorderConfig = RecorderConfig()
     log: LogConfig = LogConfig()
 

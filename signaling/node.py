@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from signaling.admission import Limits
 from signaling.api import Api
 from signaling.classroom import ClassroomConfig
 from signaling.config import MAX_SHARDS, NodeConfig
+from signaling.delivery import Budgets
 from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
@@ -118,6 +120,7 @@ class Node:
             rules=Rules(config.lesson.linger, config.lesson.max_schools),
             video_codecs=config.rtc.video_codecs,
             lessons_dir=data_dir / "lessons" if config.recorder.enabled else None,
+            budgets=Budgets(config.quality.viewer_bitrate or math.inf, config.quality.sites),
         )
 
     async def _listen(self, app: web.Application) -> None:

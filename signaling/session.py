@@ -4,7 +4,6 @@ A session knows nothing of lessons: it reports to its handler, and does what it 
 """
 
 import json
-import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sfu.negotiation import (
     Section,
     downlink_extensions,
     supported_codec,
+    tells_arrivals,
     uplink_extensions,
 )
 from sfu.sdp_answer import (
@@ -33,8 +33,6 @@ from sfu.sdp_answer import (
 from sfu.transport import Transport
 from signaling.events import Role, Track, Watch
 from signaling.plan import Give, Intent, Take, Talk
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,9 @@ class SessionHandler(Protocol):
     def on_stream(self, session: "Session", uptrack: int) -> None:
         """A published track has begun to flow."""
 
+    def on_open(self, session: "Session", label: str) -> None:
+        """The peer hears us on this data channel from now on."""
+
     def on_message(self, session: "Session", label: str, message: Message) -> None:
         """The peer said something on a data channel."""
 
@@ -75,14 +76,19 @@ class Session:
         *,
         role: Role,
         stream: str,
+        site: str = "",
         now: float,
     ) -> None:
-        """`stream` is the MediaStream id that a viewer sees for camera and microphone."""
+        """`stream` is the MediaStream id that a viewer sees for camera and microphone; `site`
+        names the place whose line it shares."""
         self.id = secrets.token_urlsafe(18)  # unguessable: it is all a DELETE needs
         self.role = role
+        self.site = site
         self.created_at = now
         self.tracks: list[Track] = []
         self.watches: list[Watch] = []
+        self.tells_arrivals = False
+        """Whether the peer tells which packets came (transport-wide feedback)."""
         self._media = media
         self._offer = offer
         self._handler = handler
@@ -99,6 +105,11 @@ class Session:
         except BaseException:
             self._transport.close()
             raise
+
+    @property
+    def peer(self) -> int:
+        """Its name in the engine."""
+        return self._transport.peer
 
     @property
     def etag(self) -> str:
@@ -149,7 +160,7 @@ class Session:
             self._channels = DataChannels(
                 self._transport.role,
                 self._transport.send,
-                on_open=lambda label: logger.debug("data channel %s is open", label),
+                on_open=lambda label: self._handler.on_open(self, label),
                 on_message=lambda label, message: self._handler.on_message(self, label, message),
             )
             self._channels.start(section.sctp_port, section.max_message_size)
@@ -213,6 +224,7 @@ class Session:
 
     def _give(self, section: Section, intent: Give) -> Downlink:
         codec, extensions = supported_codec(intent.codec), downlink_extensions(section)
+        self.tells_arrivals |= tells_arrivals(codec, extensions)
         ssrc, rtx_ssrc = _ssrc(), _ssrc() if codec.rtx_payload_type is not None else None
         config = DowntrackConfig(
             kind=section.kind,

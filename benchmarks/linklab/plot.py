@@ -12,16 +12,19 @@ from benchmarks.span import percentile_of
 def plot(seen: Observed, title: str) -> str:
     """Rates of link, lesson, other people's flows and the estimate; below what packets waited."""
     rates = [
-        Series("link", list(_steps(seen))),
-        Series("lesson", list(_rates(seen, "lesson"))),
-        Series("estimate", [(at, bps / 1e3) for at, bps in series(seen.sender, "estimate_bps")]),
+        Series("link", list(_steps(seen)), dense=True),
+        Series("lesson", list(_rates(seen, "lesson")), dense=True),
+        Series("estimate", list(_estimates(seen)), dense=True),
     ]
     if seen.script.flows:
-        rates.append(Series("other flows", list(_rates(seen, "flows"))))
-    waits = [Series("p95", list(_waits(seen, 0.95))), Series("p50", list(_waits(seen, 0.5)))]
+        rates.append(Series("other flows", list(_rates(seen, "flows")), dense=True))
+    waits = [
+        Series(name, list(_waits(seen, part)), dense=True)
+        for name, part in (("p95", 0.95), ("p50", 0.5))
+    ]
     charts = (
-        Chart(title, "s", "downlink, kbit/s", rates, markers=False),
-        Chart("Queue of the link", "s", "wait of a packet, ms", waits, markers=False),
+        Chart(title, "s", "downlink, kbit/s", rates),
+        Chart("Queue of the link", "s", "wait of a packet, ms", waits),
     )
     parts = [
         svg(chart).replace("<svg ", f'<svg y="{place * HEIGHT}" height="{HEIGHT}" ', 1)
@@ -35,6 +38,11 @@ def _steps(seen: Observed) -> Iterator[Point]:
     """The link's rate, as it was when it was looked at."""
     for sample in seen.link:
         yield sample.at, sample.counters["down"]["rate_bps"] / 1e3
+
+
+def _estimates(seen: Observed) -> Iterator[Point]:
+    for at, bits_per_second in series(seen.sender, "estimate_bps"):
+        yield at, bits_per_second / 1e3
 
 
 def _rates(seen: Observed, kind: str) -> Iterator[Point]:

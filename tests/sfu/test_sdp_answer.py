@@ -62,12 +62,22 @@ def test_a_publisher_is_asked_for_one_codec_with_its_repair() -> None:
     assert "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01" in extensions
 
 
-def test_audio_is_promised_only_what_was_offered() -> None:
+def test_lost_sound_may_be_asked_for_where_arrivals_are_told() -> None:
     _, lines = answer(capture("chromium_publish"))
     audio = section(lines, 0)
     assert "a=rtcp-fb:111 transport-cc" in audio
-    assert "a=rtcp-fb:111 nack" not in audio
+    assert "a=rtcp-fb:111 nack" in audio
     assert "a=fmtp:111 minptime=10;useinbandfec=1" in audio
+    _, lines = answer(capture("chromium_publish").replace("a=rtcp-fb:111 transport-cc\r\n", ""))
+    assert "a=rtcp-fb:111 nack" not in section(lines, 0)
+
+
+def test_a_viewer_who_knows_red_is_promised_redundant_sound() -> None:
+    _, lines = answer(capture("chromium_watch"))
+    audio = section(lines, 0)
+    assert audio[0].endswith(" 111 63")
+    assert "a=rtpmap:63 red/48000/2" in audio
+    assert "a=fmtp:63 111/111" in audio
 
 
 def test_a_viewer_is_told_stream_and_ssrcs() -> None:
@@ -173,3 +183,9 @@ def test_an_answer_always_parses_and_has_the_offers_sections(name: str, seed: in
     parsed = sdp.SessionDescription.parse("\r\n".join(lines))
     assert [m.kind for m in parsed.media] == [s.kind for s in offer.sections]
     assert [m.rtp.muxId for m in parsed.media] == [s.mid for s in offer.sections]
+
+
+def test_parameters_that_are_no_numbers_are_not_repeated() -> None:
+    strange = capture("firefox_publish").replace("stereo=1", "stereo=1\u0d52")
+    _, lines = answer(strange)
+    assert not [line for line in lines if "\u0d52" in line]

@@ -20,6 +20,7 @@ from signaling.api import Api
 from signaling.auth import TokenRole, mint
 from signaling.classroom import ClassroomConfig
 from signaling.config import DEV_KEY, DEV_SECRET, NodeConfig, load
+from signaling.delivery import Budgets
 from signaling.door import Door
 from signaling.edge import unix_now
 from signaling.lesson import Rules
@@ -208,7 +209,8 @@ async def house(
     engine = Engine(native, asyncio.get_running_loop())  # type: ignore[arg-type]
     media = MediaPlane(engine, Identity.generate(), ("192.0.2.7", "127.0.0.1"))
     lessons = tmp_path / "lessons"
-    classrooms = ClassroomConfig(media, rules, config.rtc.video_codecs, lessons)
+    budgets = Budgets(sites={"hilltop": 1_000_000})
+    classrooms = ClassroomConfig(media, rules, config.rtc.video_codecs, lessons, budgets)
     registry = Registry(classrooms, clock=unix_now)
     states = ["ok"]
     door = Door(limits)

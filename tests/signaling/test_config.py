@@ -81,7 +81,7 @@ def test_shards_come_from_the_environment_too(
 def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "prot: 7880"))
     assert "unknown key prot;" in sentence
-    assert "port, bind, data_dir, keys, rtc, lesson, join, recorder, log" in sentence
+    assert "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, log" in sentence
 
 
 def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:

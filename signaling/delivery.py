@@ -1,0 +1,228 @@
+"""What each viewer of a lesson is sent: carries out on the engine what an `Allocator` grants.
+
+The native plane tells what a viewer's line carries and what a track's layers cost; the allocator
+of that viewer decides; here its grants become commands, and a paused camera is announced.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sfu.allocation import Allocator, Demand, Grant, Layer, ladder, share
+from sfu.engine import Engine, Link
+from signaling.session import Session
+
+CONTROL_LABEL = "tongbu"
+"""The data channel on which the node itself speaks; nothing is relayed on it."""
+
+_LONG_WAY = 0.25
+"""Seconds of round trip from which a viewer of a lecture shows pictures later than it could."""
+_LOSSY, _CLEAN = 0.01, 0.003
+"""Loss from which it does so on a short way too, and below which it no longer does."""
+_REPAIR_TIME = 0.4
+"""Seconds that a viewer waits beyond a round trip: what was lost comes again meanwhile."""
+_MOST_DELAY = 10.0
+_DELAY_STEP = 0.1
+"""Seconds; playout delays are told in these, so that a round trip's jitter changes nothing."""
+_RECENT = 8
+"""Looks at a link of which the shortest round trip counts: others contain a queue."""
+_POLL_EVERY = 0.5
+"""Seconds between looks at what time alone may change."""
+
+
+def playout_delay(rtt: float, *, lossy: bool, speaks: bool) -> tuple[float, float]:
+    """The least and the most that pictures should wait at a viewer, in seconds.
+
+    Who listens to a lecture has time for repair where it is needed; who speaks has not.
+    """
+    if speaks or not (rtt >= _LONG_WAY or lossy):
+        return (0.0, _MOST_DELAY)
+    steps = math.ceil((rtt + _REPAIR_TIME) / _DELAY_STEP)
+    return (min(round(steps * _DELAY_STEP, 2), _MOST_DELAY), _MOST_DELAY)
+
+
+class Budgets:
+    """What viewers may take at most: each of them, and all of one site together.
+
+    A school whose classrooms watch several lessons has one line for them.
+    """
+
+    def __init__(self, each: float = math.inf, sites: Mapping[str, float] = {}) -> None:
+        """Bits a second; a site that is not named has no limit of its own."""
+        self._each = each
+        self._sites = sites
+        self._members: dict[str, dict[Allocator, None]] = {}
+
+    def enter(self, site: str, allocator: Allocator) -> None:
+        """A viewer of this site ("" for none) is here."""
+        allocator.set_cap(self._each)
+        if site in self._sites:
+            self._members.setdefault(site, {})[allocator] = None
+
+    def leave(self, site: str, allocator: Allocator) -> None:
+        """It is gone; what it had the others of the site have at their next look."""
+        self._members.get(site, {}).pop(allocator, None)
+
+    def look(self, site: str) -> None:
+        """Share the site's line among its viewers by what they want now."""
+        members = list(self._members.get(site, ()))
+        if members:
+            shares = share(self._sites[site], [float(member.wanted) for member in members])
+            for member, cap in zip(members, shares, strict=True):
+                member.set_cap(min(cap, self._each))
+
+
+@dataclass(slots=True)
+class _Viewer:
+    session: Session
+    allocator: Allocator
+    fed: dict[int, int] = field(default_factory=dict)
+    """Downtrack to uptrack."""
+    paused: set[int] = field(default_factory=set)
+    rtts: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    lossy: bool = False
+    delay: tuple[float, float] | None = None
+    wanted: int = 0
+
+
+class Delivery:
+    """The viewers of one lesson."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, budgets: Budgets) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._budgets = budgets
+        self._viewers: dict[str, _Viewer] = {}
+        self._of_downtrack: dict[int, str] = {}
+        self._ladders: dict[int, Sequence[Layer]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, session: Session) -> None:
+        """A viewer is connected."""
+        allocator = Allocator(self._loop.time(), estimates=session.tells_arrivals)
+        self._viewers[session.id] = _Viewer(session, allocator)
+        self._of_downtrack.update((watch.downtrack, session.id) for watch in session.watches)
+        self._budgets.enter(session.site, allocator)
+        self._engine.watch_link(session.peer, lambda link: self._on_link(session.id, link))
+
+    def remove(self, session: Session) -> None:
+        """A viewer is gone."""
+        viewer = self._viewers.pop(session.id, None)
+        if viewer is not None:
+            self._budgets.leave(session.site, viewer.allocator)
+            for watch in session.watches:
+                self._of_downtrack.pop(watch.downtrack, None)
+        if not self._viewers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def publish(self, uptracks: Sequence[int]) -> None:
+        """These tracks are published from now on."""
+        for uptrack in uptracks:
+            self._engine.watch_layers(uptrack, self._on_layers)
+
+    def withdraw(self, uptracks: Sequence[int]) -> None:
+        """These tracks are gone."""
+        for uptrack in uptracks:
+            self._ladders.pop(uptrack, None)
+
+    def feed(self, feeds: Iterable[tuple[int, int | None]]) -> None:
+        """Viewers' tracks come from here now: downtrack, uptrack or none. To be told before the
+        native plane is, so that everybody begins with what their line carries."""
+        changed: dict[str, _Viewer] = {}
+        for downtrack, uptrack in feeds:
+            viewer = self._viewers.get(self._of_downtrack.get(downtrack, ""))
+            if viewer is None:
+                continue
+            changed[viewer.session.id] = viewer
+            viewer.fed.pop(downtrack, None)
+            if uptrack is not None:
+                viewer.fed[downtrack] = uptrack
+        for viewer in changed.values():
+            self._look(viewer)
+
+    # --- what the native plane tells
+
+    def _on_link(self, session_id: str, link: Link) -> None:
+        viewer = self._viewers.get(session_id)
+        if viewer is None:
+            return
+        viewer.allocator.set_estimate(link.bits_per_second, self._loop.time())
+        viewer.rtts.append(link.rtt)
+        viewer.lossy = link.loss >= (_CLEAN if viewer.lossy else _LOSSY)
+        speaks = bool(viewer.session.tracks)
+        delay = playout_delay(min(viewer.rtts), lossy=viewer.lossy, speaks=speaks)
+        if viewer.delay is None or abs(delay[0] - viewer.delay[0]) > _DELAY_STEP * 1.5:
+            viewer.delay = delay
+            self._engine.set_playout_delay(viewer.session.peer, *delay)
+            self._say_delay(viewer)
+        self._look(viewer)
+
+    def _on_layers(self, uptrack: int, rates: Sequence[tuple[int, int, int, int]]) -> None:
+        self._ladders[uptrack] = ladder(rates)
+        for viewer in self._viewers.values():
+            if uptrack in viewer.fed.values():
+                self._look(viewer)
+
+    # --- what follows
+
+    def _look(self, viewer: _Viewer) -> None:
+        sources = {watch.downtrack: watch.source for watch in viewer.session.watches}
+        viewer.allocator.set_demands(
+            {
+                downtrack: Demand(sources[downtrack], self._ladders.get(uptrack, ()))
+                for downtrack, uptrack in viewer.fed.items()
+            }
+        )
+        if viewer.allocator.wanted != viewer.wanted:
+            viewer.wanted = viewer.allocator.wanted
+            self._engine.set_wanted(viewer.session.peer, viewer.wanted)
+        self._budgets.look(viewer.session.site)
+        self._poll(viewer)
+
+    def _poll(self, viewer: _Viewer) -> None:
+        sources = {watch.downtrack: watch.source for watch in viewer.session.watches}
+        for grant in viewer.allocator.poll(self._loop.time()):
+            self._carry_out(viewer, sources[grant.downtrack], grant)
+        if viewer.allocator.waits() and self._timer is None:
+            self._timer = self._loop.call_later(_POLL_EVERY, self._poll_all)
+
+    def _poll_all(self) -> None:
+        self._timer = None
+        for viewer in self._viewers.values():
+            self._poll(viewer)
+
+    def _carry_out(self, viewer: _Viewer, source: str, grant: Grant) -> None:
+        layer, downtrack = grant.layer, grant.downtrack
+        if layer is not None:
+            self._engine.set_limit(downtrack, *layer.place)
+        if (layer is None) == (downtrack in viewer.paused):
+            return
+        self._engine.set_paused(downtrack, layer is None)
+        viewer.paused ^= {downtrack}
+        self._say_state(viewer, source, paused=layer is None)
+
+    # --- what viewers are told
+
+    def say_again(self, session: Session) -> None:
+        """A viewer can hear us from now on: what was said before it missed."""
+        viewer = self._viewers.get(session.id)
+        if viewer is None:
+            return
+        if viewer.delay is not None:
+            self._say_delay(viewer)
+        for watch in session.watches:
+            if watch.downtrack in viewer.paused:
+                self._say_state(viewer, watch.source, paused=True)
+
+    def _say_delay(self, viewer: _Viewer) -> None:
+        if viewer.delay is not None:
+            message = {"type": "playout", "delay": viewer.delay[0]}
+            viewer.session.notify(CONTROL_LABEL, message)
+
+    def _say_state(self, viewer: _Viewer, source: str, *, paused: bool) -> None:
+        state = "paused" if paused else "playing"
+        message = {"type": "quality", "source": source, "state": state}
+        viewer.session.notify(CONTROL_LABEL, message)
