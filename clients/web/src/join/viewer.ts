@@ -1,4 +1,5 @@
 /** A school's way in: WHEP with voice, camera and slides, kept up by the link. */
+import { askForDependencies } from '../lib/extensions'
 import { judgeSchool } from '../lib/judge'
 import { Link, type LinkState } from '../lib/link'
 import { isRefused } from '../lib/sdp'
@@ -68,6 +69,7 @@ export class Viewer {
       peer.addTransceiver('video', { direction: 'recvonly' }),
       peer.addTransceiver('video', { direction: 'recvonly' }),
     ]
+    for (const section of [camera, slides]) askForDependencies(section)
     this.#listen(peer)
     const call = await dial(peer, endpoint(lesson, 'whep', key), signal)
     if (isRefused(call.answer, camera.mid ?? '')) onNoCodec()
