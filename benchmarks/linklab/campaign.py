@@ -47,6 +47,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES], metavar="CASE")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--again", nargs="+", choices=SYSTEMS, default=[])
+    parser.add_argument("--collect", action="store_true", help="run only, write no page")
     parser.add_argument("--render", action="store_true", help="run nothing")
     options = parser.parse_args()
     KEPT.mkdir(exist_ok=True)
@@ -54,6 +55,8 @@ def main() -> int:
     answers.forget(options.again)
     if not options.render:
         _run_missing(answers, options)
+    if options.collect:
+        return 0
     summary = summarize(answers.known)
     report.keep(Run("weaklink", "make bench-weaklink", options.date, summary))
     return 0

@@ -11,6 +11,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import yaml
@@ -91,7 +92,7 @@ class _Room(Call):
         await self._begin(_Viewer(await self._dial("school", subscribe=True), viewer))
         return began
 
-    async def counters(self, teacher: Page) -> dict[str, float]:
+    async def counters(self, teacher: Page) -> dict[str, Any]:
         return {}
 
     def hang_up(self) -> None:

@@ -265,6 +265,7 @@ def _network(seen: Observed) -> dict[str, Any]:
         **_capacity(seen),
         "retransmit_ratio": round(resent / missing, 3) if missing and resent is not None else None,
         "link_loss": round(missing / sent, 4) if sent else None,
+        "transport": seen.sender[-1].counters.get("transport") if seen.sender else None,
         "estimate_kbps": round(statistics.median(estimates) / 1e3) if estimates else None,
         "late_us_max": max(_late(seen), default=0),
     }
@@ -291,7 +292,8 @@ def _counted(samples: Sequence[Sample], counter: str) -> float | None:
 
 def series(samples: Iterable[Sample], counter: str) -> list[tuple[float, float]]:
     """A counter over time, where it was told."""
-    return [(s.at, float(s.counters[counter])) for s in samples if counter in s.counters]
+    told = [(sample.at, sample.counters.get(counter)) for sample in samples]
+    return [(at, float(value)) for at, value in told if value is not None]
 
 
 def _queue(samples: Sequence[Sample], judged: Holds, way: str) -> float | None:

@@ -19,7 +19,6 @@ from benchmarks.linklab.lab import Lab
 from benchmarks.servers.program import program
 from clients.headless.api import Api
 from signaling.auth import TokenRole, mint
-from signaling.config import RtcConfig
 
 LESSON = "linklab"
 HTTP_PORT = 443
@@ -70,7 +69,7 @@ class Call(ABC):
         """The viewer asks to join; when, in milliseconds since the epoch."""
 
     @abstractmethod
-    async def counters(self, teacher: Page) -> dict[str, float]:
+    async def counters(self, teacher: Page) -> dict[str, Any]:
         """What the sender of the viewer's media tells: `resent` packets, `estimate_bps`..."""
 
 
@@ -103,13 +102,7 @@ class Tongbu(System):
 
 
 def _environment(lab: Lab, secret: str) -> Mapping[str, str]:
-    tcp = (
-        {"TONGBU_RTC__TCP_PORT": str(MEDIA_TCP_PORT)}
-        if "tcp_port" in RtcConfig.model_fields
-        else {}
-    )
     return {
-        **tcp,
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "TONGBU_BIND": lab.good.address,
@@ -118,6 +111,7 @@ def _environment(lab: Lab, secret: str) -> Mapping[str, str]:
         "TONGBU_LOG__LEVEL": "warning",
         "TONGBU_RECORDER__ENABLED": "false",
         "TONGBU_RTC__NODE_IP": json.dumps([lab.good.address]),
+        "TONGBU_RTC__TCP_PORT": str(MEDIA_TCP_PORT),
     }
 
 
@@ -156,11 +150,11 @@ class _NodeCall(Call):
         arguments = [f"{self._url}/whep", self._tokens[TokenRole.SCHOOL]]
         return int(await viewer.evaluate("known => linklab.join(...known)", arguments))
 
-    async def counters(self, teacher: Page) -> dict[str, float]:
+    async def counters(self, teacher: Page) -> dict[str, Any]:
         return counters_of(await self._api.stats())
 
 
-def counters_of(stats: Mapping[str, Any]) -> dict[str, float]:
+def counters_of(stats: Mapping[str, Any]) -> dict[str, Any]:
     """What the node tells of the weak viewer: the one whose round trip is the longest."""
     links = [link for link in stats["links"] if link.get("rtt_ms", 0) > 0]
     peers = {track["peer"] for track in stats["downtracks"]}
@@ -170,8 +164,7 @@ def counters_of(stats: Mapping[str, Any]) -> dict[str, float]:
     link = max(links, key=lambda link: float(link["rtt_ms"]))
     own = [track for track in stats["downtracks"] if track["peer"] == link["peer"]]
     sums = {key: sum(float(track.get(key, 0)) for track in own) for key in ("resent", "packets")}
-    told = {key: float(value) for key, value in link.items() if isinstance(value, int | float)}
-    return {**told, **sums}
+    return {**link, **sums}
 
 
 class PeerToPeer(System):
@@ -200,7 +193,7 @@ class _DirectCall(Call):
         await teacher.evaluate("sdp => linklab.answer(sdp)", answer)
         return began
 
-    async def counters(self, teacher: Page) -> dict[str, float]:
+    async def counters(self, teacher: Page) -> dict[str, Any]:
         rows = await teacher.evaluate("() => linklab.sending()")
         resent = sum(row.get("retransmittedPacketsSent", 0) for row in rows)
         return {"resent": resent, "packets": sum(row.get("packetsSent", 0) for row in rows)}

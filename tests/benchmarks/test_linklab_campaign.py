@@ -91,6 +91,8 @@ def test_the_page_has_it_beside_what_was_there(kept: Path, monkeypatch: pytest.M
     report.keep(fanout)
     campaigned(monkeypatch, "--seeds", "2", "--cases", "E")
     page = (kept / "RESULTS.md").read_text()
+    campaigned(monkeypatch, "--seeds", "2", "--cases", "D", "--collect")
+    assert (kept / "RESULTS.md").read_text() == page
     assert "## Cost of a packet" in page
     assert "## Weak links" in page
     assert "`make bench-weaklink`, 2026-01-01" in page
