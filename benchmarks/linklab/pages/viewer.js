@@ -86,9 +86,10 @@ async function pollTracks() {
       notes.tracks.push({ at: Date.now(), source: 'path', rtt: currentRoundTripTime })
 }
 
-/** Joins by WHEP; when the question left. */
+/** Joins by WHEP; when the question left. A page came from the node: its connection is open. */
 async function join(url, token) {
   listen()
+  await fetch(url, { method: 'OPTIONS' })
   await peer.setLocalDescription()
   const headers = { 'Content-Type': 'application/sdp', Authorization: `Bearer ${token}` }
   const began = Date.now()
