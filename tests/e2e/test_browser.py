@@ -31,7 +31,7 @@ async def test_a_lesson_from_end_to_end(node: Node, browser: Browser, codec: str
     await teacher.end()
     await expect(school.page.get_by_test_id("status")).to_have_attribute("data-state", "ended")
 
-    assert camera["framesDecoded"] > 100
+    assert camera["framesDecoded"] > 60  # the device gives some 20 a second
     assert camera["freezeCount"] == MAX_FREEZES
     assert camera["packetsLost"] == 0
     assert padded > 0  # the browser's pictures are uneven, and it takes them evened out
@@ -119,7 +119,7 @@ async def test_the_browsers_own_fake_devices(node: Node, browser: Browser):
     await asyncio.sleep(5.0)
     camera = next(r for r in await school.received() if r["framesDecoded"])
     voice = (await school.received("audio"))[0]
-    assert camera["framesDecoded"] > 100
+    assert camera["framesDecoded"] > 60  # the device gives some 20 a second
     assert camera["freezeCount"] == MAX_FREEZES
     assert voice["packetsReceived"] > 100
     assert voice["audioLevel"] > 0
