@@ -35,6 +35,10 @@ const BUSY: Micros = 30 * MILLISECOND;
 const DEFIED: Micros = 10 * MILLISECOND;
 const DEFIED_WITHIN: Micros = 6 * SECOND;
 const DEFIED_TIMES: u32 = 3;
+/// Nor is a queue ours in which packets wait though we send so little of what was carried while it
+/// stood, and all of that arrives.
+const SHRUNK: f64 = 0.6;
+const ARRIVES: f64 = 0.9;
 const EMPTY: Micros = 20 * MILLISECOND;
 const EMPTY_FOR: Micros = 2 * SECOND;
 /// What is kept of the carried rate when loss was ours; less against a competitor, who gives way
@@ -113,6 +117,8 @@ pub(super) struct Estimator {
     waited: Micros,
     /// Reductions in a row that the queue defied.
     defied: u32,
+    /// The most that was carried, all that was sent, at a reduction since the queue was empty.
+    fitted: f64,
     outage: Option<Micros>,
     next_halving: Micros,
     /// Packets sent before this saw another link.
@@ -135,6 +141,7 @@ impl Estimator {
             implausible: 0,
             rtt: 0,
             reduced_wait: 0,
+            fitted: 0.0,
             waited: now,
             defied: 0,
             outage: None,
@@ -214,7 +221,7 @@ impl Estimator {
         if wait > EMPTY {
             self.waited = now;
         } else if now > self.waited + EMPTY_FOR {
-            self.defied = 0;
+            (self.defied, self.fitted) = (0, 0.0);
         }
         let settled = now > self.aimd.reduced() + self.rtt + PATIENCE;
         let grows = usage == Usage::Over && wait > CONFIRMED;
@@ -223,10 +230,14 @@ impl Estimator {
             if settled || wait > self.reduced_wait + WORSE {
                 if settled {
                     self.note_defiance(wait, now);
+                    self.note_shrinking(carried);
                 }
                 self.reduced_wait = wait;
                 self.aimd.reduce(carried, wait, now);
                 self.handle_reduced(now);
+                if self.is_contested() {
+                    self.aimd.raise(self.fitted * CONTESTED);
+                }
             } else {
                 self.aimd.hold(now);
             }
@@ -353,6 +364,17 @@ impl Estimator {
         } else if wait + DEFIED < self.reduced_wait {
             self.defied = 0;
         }
+    }
+
+    fn note_shrinking(&mut self, carried: f64) {
+        let sent = self.sendings.bits_per_second().unwrap_or(0.0);
+        if carried < ARRIVES * sent {
+            return;
+        }
+        if carried < SHRUNK * self.fitted {
+            self.defied = DEFIED_TIMES;
+        }
+        self.fitted = self.fitted.max(carried);
     }
 
     fn handle_reduced(&mut self, now: Micros) {
