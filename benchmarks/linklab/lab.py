@@ -10,7 +10,7 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Lab:
     folder: Path
     emulator: Process
     control: socket.socket
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One question at a time: answers carry no number."""
 
     async def change(self, way: Way, settings: Mapping[str, object]) -> None:
         """Another link from now on. Raises LabError."""
@@ -49,8 +51,8 @@ class Lab:
         """Change the link and hear what was counted. Raises LabError."""
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(self.control, json.dumps(changes).encode())
-            async with asyncio.timeout(_ANSWER_TIMEOUT):
+            async with self.turn, asyncio.timeout(_ANSWER_TIMEOUT):
+                await loop.sock_sendall(self.control, json.dumps(changes).encode())
                 said: dict[str, Any] = json.loads(await loop.sock_recv(self.control, 262_144))
         except (OSError, TimeoutError):
             raise LabError("the emulator does not answer") from None

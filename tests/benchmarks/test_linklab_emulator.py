@@ -129,6 +129,8 @@ async def test_the_link_changes_while_it_runs():
             good.send(b"found")
             assert await asyncio.to_thread(school.recv, 100) == b"found"
         assert (await there.snapshot())["down"][LESSON]["outage_drops"] == 1
+        many = await asyncio.gather(*(there.snapshot() for _ in range(20)))
+        assert len({said["at_ns"] for said in many}) == 20
         with pytest.raises(LabError, match="a link has no speed"):
             await there.change("down", {"speed": 1})
 
