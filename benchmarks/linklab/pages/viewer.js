@@ -86,10 +86,9 @@ async function pollTracks() {
       notes.tracks.push({ at: Date.now(), source: 'path', rtt: currentRoundTripTime })
 }
 
-/** Joins by WHEP; when the question left. A page came from the node: its connection is open. */
+/** Joins by WHEP; when the question left. */
 async function join(url, token) {
   listen()
-  await fetch(url, { method: 'OPTIONS' })
   await peer.setLocalDescription()
   const headers = { 'Content-Type': 'application/sdp', Authorization: `Bearer ${token}` }
   const began = Date.now()
