@@ -189,7 +189,7 @@ proptest! {
             network.deliver_to_shard(0, from, datagram);
         }
         teacher.send_picture(&mut network, 3);
-        for _ in 0..5 {
+        for _ in 0..50 {
             for (client, datagram) in network.step() {
                 if client == viewer.address() {
                     viewer.handle(network.now, datagram);

@@ -30,6 +30,10 @@ const LEAST_KNOWN: f64 = 100e3;
 const LEAST_TRIED: f64 = 1e6;
 /// The budget holds what may leave in this time.
 const DEPTH: Micros = 10 * MILLISECOND;
+/// What passes by is paid for later, up to what may leave in this time.
+const DEBT: Micros = 200 * MILLISECOND;
+/// Of a link whose viewer will tell what arrives, but has not yet.
+const FIRST_RATE: u64 = 600_000;
 
 /// What is known of a viewer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,11 @@ pub enum Pace {
     Tried(u64),
     /// It carries this, and not much more.
     Known(u64),
+}
+
+impl Pace {
+    /// Before the first news of a viewer who is going to tell.
+    pub const FIRST: Self = Self::Tried(FIRST_RATE);
 }
 
 /// The budget of one viewer.
@@ -96,7 +105,8 @@ impl Pacer {
         let elapsed = now.saturating_sub(self.updated).min(SECOND);
         let depth = (self.bytes_per_second * DEPTH / SECOND) as i64;
         let earned = (self.bytes_per_second * elapsed / SECOND) as i64;
-        self.budget = self.budget.saturating_add(earned).clamp(-depth, depth);
+        let debt = (self.bytes_per_second * DEBT / SECOND) as i64;
+        self.budget = self.budget.saturating_add(earned).clamp(-debt, depth);
         self.updated = now;
     }
 
@@ -104,6 +114,13 @@ impl Pacer {
     #[inline]
     pub fn allows(&self) -> bool {
         self.budget > 0
+    }
+
+    /// Whether a picture's packet may be sent again. Repairs come before what is new, but all
+    /// together must not be more than the link carries: what is refused is asked for again.
+    #[inline]
+    pub fn allows_repair(&self) -> bool {
+        self.budget > -((self.bytes_per_second * (DEBT / 2) / SECOND) as i64)
     }
 
     /// Something has left.
@@ -196,8 +213,11 @@ mod tests {
         let mut pacer = Pacer::default();
         pacer.refill(SECOND);
         pacer.spend(10_000_000);
-        pacer.refill(SECOND + 2 * DEPTH);
-        pacer.refill(SECOND + 4 * DEPTH);
+        pacer.refill(SECOND + DEBT);
+        assert!(!pacer.allows() && !pacer.allows_repair());
+        pacer.refill(SECOND + DEBT + 2 * DEPTH + DEBT / 2);
+        assert!(!pacer.allows() && pacer.allows_repair());
+        pacer.refill(SECOND + 2 * DEBT + 4 * DEPTH);
         assert!(pacer.allows());
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::clock::{MILLISECOND, Micros};
-use crate::congestion::{Pacer, SentPackets, TwccRecorder};
+use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::congestion::{Pace, Pacer, SentPackets, TwccRecorder};
 use crate::crypto::{CryptoError, Inbound, Outbound, RTCP_OVERHEAD};
 use crate::ice::IceLite;
 use crate::ids::{PeerId, UptrackId};
@@ -32,6 +32,8 @@ const MAX_EARLY: usize = 64;
 const MAX_PAYLOAD: usize = 1_500;
 /// What a viewer's jitter buffer holds of sound beyond jitter, where it was not asked for more.
 const USUAL_BUFFER: Micros = 80 * MILLISECOND;
+/// The first news of what arrives comes within this, from a satellite too.
+const PATIENCE: Micros = 4 * SECOND;
 /// Bits a second that a link must carry for each copy of the sound.
 const RATE_A_COPY: u64 = 200_000;
 /// On a way as long as this a repair that is asked for comes late: some loss is expected before
@@ -155,6 +157,8 @@ pub struct Peer {
     planned: (u64, Micros),
     /// How long the viewer was asked to wait before it shows pictures.
     pub playout_delay: Micros,
+    /// Since when we wait for the first news of what arrives.
+    silent_since: Option<Micros>,
     /// The peer's own clock as it last told it, to be told back: who, the middle bits, when.
     reference_time: Option<(u32, u32, Micros)>,
 }
@@ -178,6 +182,7 @@ impl Peer {
             rtt: 0,
             planned: (0, 0),
             playout_delay: 0,
+            silent_since: None,
             reference_time: None,
         }
     }
@@ -247,6 +252,24 @@ impl Peer {
     /// Whether media can be sent to it.
     pub fn is_reached(&self) -> bool {
         self.srtp.is_some() && self.ice.path().is_some()
+    }
+
+    /// A viewer who will tell what arrives is sent pictures with care until he does.
+    pub fn expect_news(&mut self) {
+        if self.sent.state().is_none() && self.sinks.iter().any(RtpSink::is_numbered) {
+            self.pacer.set_pace(Pace::FIRST);
+        }
+    }
+
+    /// Who agreed to tell what arrives, and does not, is believed to be near; once a second.
+    pub fn trust_silence(&mut self, now: Micros) {
+        if self.sent.count() == 0 || self.sent.state().is_some() {
+            return;
+        }
+        let since = *self.silent_since.get_or_insert(now);
+        if now >= since + PATIENCE {
+            self.pacer.set_pace(Pace::Unknown);
+        }
     }
 
     /// Choose anew which sound goes along twice, by what the link loses; once a second.

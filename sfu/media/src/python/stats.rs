@@ -91,6 +91,7 @@ pub(super) fn downtrack_stats<'py>(
         dict.set_item("padded", stats.counters.padded)?;
         dict.set_item("resent", stats.counters.resent)?;
         dict.set_item("unavailable", stats.counters.unavailable)?;
+        dict.set_item("deferred", stats.counters.deferred)?;
         dict.set_item("copies", stats.counters.copies)?;
         dict.set_item("probes", stats.counters.probes)?;
         dict.set_item("keyframes_refused", stats.counters.keyframes_refused)?;

@@ -166,7 +166,12 @@ impl Shard {
             return;
         };
         let rtt = peer.rtt();
+        peer.pacer.refill(now);
         let track = &mut peer.sinks[sink];
+        if track.config.codec.is_video() && !peer.pacer.allows_repair() {
+            track.counters.deferred += 1;
+            return;
+        }
         let route = track.source.and_then(|source| self.routes.get(&source));
         let traced = track.downtrack.trace(sequence);
         let found = route.zip(traced).and_then(|(route, traced)| {
@@ -273,6 +278,7 @@ impl Shard {
         }
         peer.pacer.set_load(load / 8);
         peer.plan_redundancy(now);
+        peer.trust_silence(now);
         peer.send_rtcp(&self.scratch, outbox);
         if peer.ice.poll_consent_lost(self.config.consent_timeout, now) {
             self.events.push(Event::ConsentLost(peer.id));

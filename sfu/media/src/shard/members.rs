@@ -121,6 +121,7 @@ impl Shard {
             return;
         };
         peer.sinks.push(RtpSink::new(id, config));
+        peer.expect_news();
         let sink = peer.sinks.len() - 1;
         self.downtracks.insert(id, Viewer { peer: slot, sink });
     }

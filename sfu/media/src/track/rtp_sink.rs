@@ -56,6 +56,8 @@ pub struct SinkCounters {
     pub padded: u64,
     /// Retransmissions sent.
     pub resent: u64,
+    /// Retransmissions that the link had no room for at the moment.
+    pub deferred: u64,
     /// Retransmissions asked for that were no longer to be had.
     pub unavailable: u64,
     /// Packets sent to try the link.
@@ -362,6 +364,11 @@ impl RtpSink {
             seal(link.srtp, roc, arena, start).map(drop)
         });
         self.counters.failed += u64::from(sent.is_err());
+    }
+
+    /// Whether its packets carry transport-wide numbers, of which the viewer will tell.
+    pub fn is_numbered(&self) -> bool {
+        self.template.is_numbered()
     }
 
     /// Whether the viewer may have a keyframe that it asks for now.
