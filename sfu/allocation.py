@@ -144,7 +144,7 @@ class Allocator:
             turn = min(budget * TURN_SHARE, MOST_TURN)
             reserve = turn if self._turns_pages(demand) else 0.0
             place = self._places[downtrack]
-            forced = not known or self._must_have(demand, budget, left)
+            forced = not known or _must_have(demand, budget, left)
             step = self._step(place, demand.ladder, left, reserve, forced, now)
             layer = demand.ladder[step] if step is not None else None
             if place.move(layer, now):
@@ -193,26 +193,6 @@ class Allocator:
         self._steps -= 1
         return higher
 
-    def _must_have(self, demand: Demand, budget: float, left: float) -> bool:
-        """Whether the cheapest step is given even if it does not fit: sound always, slides on
-        all but the narrowest lines, and the camera where a page only takes longer because of
-        it."""
-        match demand.source:
-            case "microphone":
-                return True
-            case "slides":
-                return budget >= SLIDES_FLOOR
-            case _:
-                slides = self._cost_of("slides")
-                yielded = max(slides - SLIDES_FLOOR, 0.0)
-                room = left + min(yielded, budget)
-                return slides > 0 and demand.ladder[0].bits_per_second <= room
-
-    def _cost_of(self, source: str) -> float:
-        """What is spent on a source now."""
-        places = ((self._places[d], demand) for d, demand in self._demands.items())
-        return sum(place.cost for place, demand in places if demand.source == source)
-
     def _turns_pages(self, demand: Demand) -> bool:
         """Whether this track has to leave room for slides."""
         return demand.source == "camera" and any(
@@ -237,11 +217,6 @@ class _Place:
         self._layer: Layer | None = None
         self._rose = -math.inf
 
-    @property
-    def cost(self) -> int:
-        """Bits a second of the present step."""
-        return self._layer.bits_per_second if self._layer else 0
-
     def index(self, steps: Sequence[Layer]) -> int | None:
         """The present step; the nearest below it when the publisher sends it no more."""
         if self._layer is None:
@@ -265,6 +240,18 @@ class _Place:
         elif begun:
             self.patience = PATIENCE
         return True
+
+
+def _must_have(demand: Demand, budget: float, left: float) -> bool:
+    """Whether the cheapest step is given even with nothing in reserve: sound always, slides on all
+    but the narrowest lines, and the camera where it fits at all."""
+    match demand.source:
+        case "microphone":
+            return True
+        case "slides":
+            return budget >= SLIDES_FLOOR
+        case _:
+            return demand.ladder[0].bits_per_second <= left
 
 
 def _highest(steps: Sequence[Layer], budget: float) -> int | None:

@@ -254,11 +254,6 @@ impl Route {
         self.queue.range(from.min(until)..until)
     }
 
-    /// Packets that wait for viewers, or viewers for them.
-    pub fn backlog(&self) -> usize {
-        self.queue.len()
-    }
-
     /// Forget packets that everyone has, and those nobody can be waited for any more.
     pub fn trim(&mut self) {
         let needed = self.lagging.iter().map(|l| l.next).min();

@@ -92,8 +92,10 @@ impl Shard {
     /// Send more to the viewers whose pacers held something back.
     pub(super) fn pace<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
         let mut paced = std::mem::take(&mut self.paced);
-        // The camera first, which needs a little all the time, then a page that has been turned.
-        paced.sort_by_key(|track| self.routes.get(track).map_or(0, Route::backlog));
+        // In turn: the camera needs a little all the time, a page that was turned all there is.
+        if !paced.is_empty() {
+            paced.rotate_left(1);
+        }
         paced.retain(|track| match self.routes.get_mut(track) {
             Some(route) => {
                 send_to_lagging(route, &mut self.peers, now, outbox);
