@@ -258,7 +258,11 @@ impl Peer {
         let elapsed = now - std::mem::replace(&mut self.planned.1, now);
         let apart = elapsed / sent.max(1);
         let delay = self.playout_delay.saturating_sub(state.rtt);
-        let expected = if state.rtt >= LONG_WAY { EXPECTED_LOSS } else { 0.0 };
+        let expected = if state.rtt >= LONG_WAY {
+            EXPECTED_LOSS
+        } else {
+            0.0
+        };
         let link = AudioLink {
             loss: state.loss.max(state.inherent_loss).max(expected) as f32,
             mean_burst: (state.mean_loss_burst.max(2.0) * apart as f64) as Micros,
