@@ -506,4 +506,42 @@ mod tests {
         route.handle_packet(packet(0, 2, 1_000, 60 * SECOND));
         assert_eq!(route.best(), 0);
     }
+
+    fn key(sequence: u64, bytes: usize) -> Arc<Packet> {
+        let mut packet = Packet::clone(&packet(0, sequence, bytes, SECOND));
+        (packet.keyframe, packet.timestamp) = (true, sequence as u32);
+        Arc::new(packet)
+    }
+
+    #[test]
+    fn a_viewer_begins_at_the_newest_keyframe_if_all_since_is_here() {
+        let mut route = Route::new(UptrackId(1), true);
+        let begins = |route: &Route| route.beginning(0).map(|b| b.next);
+        for sequence in 1..20 {
+            route.handle_packet(packet(0, sequence, 100, SECOND));
+        }
+        assert_eq!(begins(&route), None, "no keyframe yet");
+        route.handle_packet(key(20, 100));
+        route.handle_packet(packet(0, 22, 100, SECOND));
+        assert_eq!(begins(&route), None, "one is missing");
+        route.handle_packet(packet(0, 21, 100, SECOND));
+        assert_eq!(begins(&route), Some(20));
+        route.handle_packet(key(23, 100));
+        assert_eq!(begins(&route), Some(23));
+        assert_eq!(route.beginning(1), None);
+    }
+
+    #[test]
+    fn a_past_that_would_cost_more_than_a_keyframe_is_not_begun_with() {
+        for (bytes, most) in [(100, MAX_BEGINNING), (1_000, 150)] {
+            let mut route = Route::new(UptrackId(1), true);
+            route.handle_packet(key(0, bytes));
+            for sequence in 1..most {
+                route.handle_packet(packet(0, sequence, bytes, SECOND));
+            }
+            assert!(route.beginning(0).is_some(), "{most} of {bytes} bytes");
+            route.handle_packet(packet(0, most, bytes, SECOND));
+            assert!(route.beginning(0).is_none(), "{most} and one of {bytes}");
+        }
+    }
 }

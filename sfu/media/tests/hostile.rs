@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use tongbu_media::clock::{MILLISECOND, SECOND};
 use tongbu_media::crypto::Profile;
 use tongbu_media::ice::Credentials;
+use tongbu_media::packet::rtcp;
 use tongbu_media::shard::{Command, Event};
 
 fn stranger() -> SocketAddr {
@@ -172,6 +173,138 @@ fn what_names_somebody_gone_is_ignored() {
         network.shards[0].peers().map(|p| p.id).collect::<Vec<_>>(),
         [again.peer]
     );
+}
+
+/// A teacher, an attacker, a school; the attack lasts a second, and after it what of the attacker's
+/// link is told: bits a second, and what was refused.
+fn attacked(
+    seed: u64,
+    times: u64,
+    mut compound: impl FnMut(&Network, &Viewer, u64) -> Vec<u8>,
+) -> (Option<u64>, u64) {
+    let (mut network, mut teacher, mut attacker) = connected(seed);
+    let mut school = Viewer::new(&mut network, Link::default(), teacher.track);
+    lesson(&mut network, &mut teacher, &mut attacker);
+    for attack in 0..times {
+        let compound = compound(&network, &attacker, attack);
+        attacker.send_rtcp(&mut network, compound);
+        if attack % (times / 30).max(1) == 0 {
+            teacher.send_picture(&mut network, 4);
+            for _ in 0..33 {
+                for (client, datagram) in network.step() {
+                    if client == teacher.address() {
+                        teacher.handle(&mut network, datagram);
+                    } else if client == school.address() {
+                        school.handle(network.now, datagram);
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(lesson(&mut network, &mut teacher, &mut school), 120);
+    assert_eq!(school.holes(), 0);
+    let mut peers = network.shards[0].peers();
+    let sent = &peers
+        .find(|p| p.id == attacker.client.peer)
+        .expect("there")
+        .sent;
+    let estimate = sent.state().map(|state| state.bits_per_second);
+    (estimate, sent.counters().refused)
+}
+
+fn feedback(base: u16, count: u8, arrivals: &[Option<u64>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    rtcp::transport_feedback(&mut out, 1, 2, base, count, arrivals);
+    out
+}
+
+#[test]
+fn feedback_on_what_was_never_sent_is_refused() {
+    let (estimate, refused) = attacked(10, 60, |network, _, attack| {
+        let base = 20_000 + attack as u16 * 100;
+        feedback(base, attack as u8, &[Some(network.now); 50])
+    });
+    assert_eq!((estimate, refused), (None, 60));
+    // It begins with the truth and goes on beyond it.
+    let (estimate, refused) = attacked(11, 60, |network, _, attack| {
+        feedback(1, attack as u8, &[Some(network.now); 5_000])
+    });
+    assert!(refused >= 60, "{refused}");
+    assert!(estimate.is_some_and(is_sane), "{estimate:?}");
+}
+
+/// Between what sound needs and what no school has.
+fn is_sane(bits_per_second: u64) -> bool {
+    (5_000..=100_000_000).contains(&bits_per_second)
+}
+
+#[test]
+fn clocks_that_run_backwards_or_leap_ahead_move_no_estimate_out_of_bounds() {
+    let leaps: [fn(u64, u64) -> u64; 3] = [
+        |now, attack| now - attack * 15 * SECOND,
+        |now, attack| now + attack * attack * SECOND,
+        |now, attack| now ^ (attack.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24),
+    ];
+    for (seed, leap) in (12..).zip(leaps) {
+        let (estimate, refused) = attacked(seed, 60, |network, _, attack| {
+            let at = Some(leap(network.now, attack));
+            feedback(1 + 2 * attack as u16, attack as u8, &[at; 2])
+        });
+        assert!(estimate.is_some_and(is_sane), "{estimate:?} for {seed}");
+        assert!(refused > 10, "{refused} refused for {seed}");
+    }
+}
+
+#[test]
+fn a_thousand_feedbacks_a_second_are_not_all_heard() {
+    let (estimate, refused) = attacked(15, 1_000, |network, _, attack| {
+        feedback(1 + attack as u16 % 100, attack as u8, &[Some(network.now)])
+    });
+    // A hundred a second are, and a hundred in a burst.
+    assert!((700..900).contains(&refused), "{refused}");
+    assert!(estimate.is_some_and(is_sane), "{estimate:?}");
+}
+
+#[test]
+fn absurd_bounds_of_bitrate_change_nothing() {
+    for (seed, bitrate) in [(16, 0), (17, u64::MAX)] {
+        let told = attacked(seed, 60, |_, attacker, _| {
+            let mut out = Vec::new();
+            rtcp::remb(&mut out, 1, bitrate, &[attacker.ssrc()]);
+            out
+        });
+        assert_eq!(told, (None, 0), "REMB is not listened to");
+    }
+}
+
+#[test]
+fn who_asks_for_every_packet_there_can_be_hurts_nobody() {
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    let chunks: Vec<&[u16]> = all.chunks(256).collect();
+    let (estimate, _) = attacked(18, 3 * chunks.len() as u64, |_, attacker, attack| {
+        let mut out = Vec::new();
+        let lost = chunks[attack as usize % chunks.len()];
+        rtcp::nack(&mut out, 1, attacker.ssrc(), lost);
+        out
+    });
+    assert_eq!(estimate, None);
+}
+
+#[test]
+fn extended_reports_of_garbage_are_borne() {
+    attacked(19, 300, |network, _, attack| {
+        let mut out = Vec::new();
+        rtcp::xr_rrtr(&mut out, attack as u32, u64::MAX - attack);
+        let mut garbage = network::Random::new(attack + network.now);
+        let body = (0..8 * (attack as usize % 30)).map(|_| garbage.bits() as u8);
+        let body: Vec<u8> = body.collect();
+        let words = (body.len() / 4 + 1) as u16;
+        out.extend_from_slice(&[0x80, 207]);
+        out.extend_from_slice(&words.to_be_bytes());
+        out.extend_from_slice(&[0, 0, 0, 1]);
+        out.extend_from_slice(&body);
+        out
+    });
 }
 
 proptest! {

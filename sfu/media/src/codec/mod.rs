@@ -17,7 +17,9 @@ mod vp9;
 
 pub use depacketiser::{CodedFrame, Depacketiser, DepacketiserStats, MAX_FRAME_BYTES, RtpPayload};
 pub use layers::{Layer, LayerReader, Layering, Seen};
-pub use pictures::{PictureIds, PictureNumbering, frame_number, picture_ids, renumber};
+pub use pictures::{
+    PictureIds, PictureNumbering, PictureShift, frame_number, picture_ids, renumber,
+};
 pub use selection::{Kept, Selection};
 
 /// The codecs the plane knows. Anything else is forwarded by nobody.

@@ -66,6 +66,25 @@ pub(super) fn write_id(octets: Option<&mut [u8]>, id: u16) {
     }
 }
 
+/// How far outgoing numbers are from incoming ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PictureShift {
+    picture_id: u16,
+    tl0_pic_idx: u8,
+}
+
+impl PictureShift {
+    /// The numbers under which a picture goes out.
+    pub fn apply(self, ids: PictureIds) -> PictureIds {
+        let tl0 = ids.tl0_pic_idx;
+        PictureIds {
+            picture_id: ids.picture_id.wrapping_add(self.picture_id) & mask(ids.width),
+            tl0_pic_idx: tl0.map(|index| index.wrapping_add(self.tl0_pic_idx)),
+            ..ids
+        }
+    }
+}
+
 /// Pictures for which it is known whether they were left out: 4 s at 30 per second, longer than a
 /// packet is kept for retransmission.
 const REMEMBERED: u32 = u128::BITS;
@@ -119,6 +138,14 @@ impl PictureNumbering {
         } else {
             self.left_out |= 1;
             self.offset = self.offset.wrapping_sub(1);
+        }
+    }
+
+    /// The shift of what follows, until another picture is left out.
+    pub fn shift(&self) -> PictureShift {
+        PictureShift {
+            picture_id: self.offset,
+            tl0_pic_idx: self.tl0_offset,
         }
     }
 

@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use super::packet::{Origin, Packet};
 use super::sequence::nearest;
 use crate::clock::Micros;
-use crate::codec::{Codec, Layer, PictureIds, PictureNumbering, Selection};
+use crate::codec::{Codec, Layer, PictureIds, PictureNumbering, PictureShift, Selection};
 
 /// Stretches remembered, so that retransmissions can be traced back: pictures that are left out
 /// end one, some ten a second.
 const MAX_STRETCHES: usize = 96;
 /// Pictures of the past are shown so many a second.
 const HURRIED: u32 = 1_000;
-/// Change-overs to other streams remembered.
-const MAX_STREAMS: usize = 8;
+/// Room for stretches at the beginning; most viewers never need more.
+const FEW_STRETCHES: usize = 8;
 
 /// A stretch of the outgoing stream that comes from one incoming stream, without a gap.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +31,29 @@ struct Stretch {
     timestamp_offset: u32,
     /// The layers that are taken.
     limit: Layer,
+    /// Of the numbers in the payload, and in the dependency descriptor. They are kept here so that a
+    /// retransmission has them again however long ago it was.
+    pictures: Option<PictureShift>,
+    frames: Option<PictureShift>,
 }
 
-/// An incoming stream that is followed, or was.
+impl Stretch {
+    /// The outgoing numbers of a packet's picture. A stream of which nobody gets less keeps its own.
+    fn numbers(&self, packet: &Packet) -> Numbers {
+        if !packet.layered {
+            return Numbers::default();
+        }
+        let apply = |shift: Option<PictureShift>, ids| Some(shift?.apply(ids?));
+        Numbers {
+            picture: apply(self.pictures, packet.picture),
+            frame: apply(self.frames, packet.frame),
+        }
+    }
+}
+
+/// The incoming stream that is followed, or was last.
 #[derive(Clone, Copy, Debug)]
 struct Stream {
-    origin: Origin,
     selection: Selection,
     /// Pictures, where the payload numbers them.
     pictures: Option<PictureNumbering>,
@@ -103,7 +120,7 @@ pub struct Downtrack {
     closes_gaps: bool,
     limit: Limit,
     stretches: VecDeque<Stretch>,
-    streams: VecDeque<Stream>,
+    stream: Option<Stream>,
     /// Whether the newest stretch still goes on.
     flowing: bool,
     paused: bool,
@@ -125,8 +142,8 @@ impl Downtrack {
             clock_rate,
             closes_gaps: codec == Codec::Vp8,
             limit: Limit::default(),
-            stretches: VecDeque::with_capacity(MAX_STREAMS),
-            streams: VecDeque::with_capacity(MAX_STREAMS),
+            stretches: VecDeque::with_capacity(FEW_STRETCHES),
+            stream: None,
             flowing: false,
             paused: false,
             next_sequence: u64::from(sequence & 0x7fff),
@@ -146,7 +163,7 @@ impl Downtrack {
     /// Give no more than this from now on; another stream begins with a keyframe of it.
     pub fn set_limit(&mut self, limit: Limit) {
         self.limit = limit;
-        if let Some(stream) = self.streams.back_mut() {
+        if let Some(stream) = self.stream.as_mut() {
             stream.selection.want(limit.layer);
         }
     }
@@ -192,8 +209,8 @@ impl Downtrack {
     pub fn waits_for_keyframe(&self, stream: u8) -> bool {
         let other = self.layer() != Some(stream);
         let larger = || {
-            self.streams
-                .back()
+            self.stream
+                .as_ref()
                 .is_some_and(|s| s.selection.waits_for_keyframe())
         };
         !self.paused && (other || larger())
@@ -237,7 +254,7 @@ impl Downtrack {
             sequence: traced.outgoing,
             timestamp_offset: stretch.timestamp_offset,
             marker: packet.layering.marker(packet.marker, stretch.limit),
-            numbers: self.numbers(packet),
+            numbers: stretch.numbers(packet),
         })
     }
 
@@ -251,7 +268,7 @@ impl Downtrack {
     pub fn handle_source_change(&mut self) {
         self.flowing = false;
         self.stretches.clear();
-        self.streams.clear();
+        self.stream = None;
     }
 
     /// Stop or go on; going on waits for a keyframe.
@@ -269,7 +286,7 @@ impl Downtrack {
 
     /// Leave a packet out, or number it; what is kept of the stream may change with it.
     fn thin(&mut self, packet: &Packet) -> Option<Stamp> {
-        let stream = self.streams.back_mut()?;
+        let stream = self.stream.as_mut()?;
         let kept = stream
             .selection
             .handle_packet(packet.layering, packet.marker, packet.timestamp);
@@ -280,14 +297,15 @@ impl Downtrack {
             frames.handle_packet(ids, true);
         }
         let limit = stream.selection.taken();
+        let pictures = stream.pictures.map(|p| p.shift());
         let Some(kept) = kept else {
-            self.leave_out(packet.sequence);
+            self.leave_out(packet.sequence, pictures);
             return None;
         };
         if self.stretches.back().is_some_and(|s| s.limit != limit) {
             self.divide(packet.sequence, |stretch| stretch.limit = limit);
         }
-        let numbers = self.numbers(packet);
+        let numbers = self.stretches.back()?.numbers(packet);
         self.send(packet, kept.marker, numbers)
     }
 
@@ -342,24 +360,10 @@ impl Downtrack {
         self.stamp(traced, packet)
     }
 
-    /// The outgoing numbers of a packet's picture.
-    fn numbers(&self, packet: &Packet) -> Numbers {
-        let of_packet = |s: &&Stream| s.origin == packet.origin;
-        let Some(stream) = self.streams.iter().rev().find(of_packet) else {
-            return Numbers::default();
-        };
-        let outgoing = |numbering: Option<PictureNumbering>, ids: Option<PictureIds>| {
-            Some(numbering?.outgoing(ids?))
-        };
-        Numbers {
-            picture: outgoing(stream.pictures, packet.picture),
-            frame: outgoing(stream.frames, packet.frame),
-        }
-    }
-
     /// A packet does not go out: what follows takes its number.
-    fn leave_out(&mut self, sequence: u64) {
+    fn leave_out(&mut self, sequence: u64, pictures: Option<PictureShift>) {
         self.divide(sequence, |stretch| {
+            stretch.pictures = pictures;
             stretch.first = sequence + 1;
             stretch.sequence_offset = stretch.sequence_offset.wrapping_sub(1);
         });
@@ -386,12 +390,11 @@ impl Downtrack {
             .map_or(0, |at| packet.arrival.saturating_sub(at));
         let ticks = (elapsed * u64::from(self.clock_rate) / 1_000_000).max(1) as u32;
         let timestamp = self.last_timestamp.wrapping_add(ticks);
-        let before = self.streams.back();
+        let before = self.stream.as_ref();
         let begin = |ids: Option<PictureIds>, before: Option<PictureNumbering>| {
             Some(PictureNumbering::begin(ids?, before.as_ref()))
         };
         let mut stream = Stream {
-            origin: packet.origin,
             selection: Selection::new(self.limit.layer),
             pictures: begin(packet.picture, before.and_then(|s| s.pictures)),
             frames: begin(packet.frame, before.and_then(|s| s.frames)),
@@ -406,11 +409,10 @@ impl Downtrack {
             sequence_offset: self.next_sequence.wrapping_sub(packet.sequence),
             timestamp_offset: timestamp.wrapping_sub(packet.timestamp),
             limit: stream.selection.taken(),
+            pictures: stream.pictures.map(|p| p.shift()),
+            frames: stream.frames.map(|f| f.shift()),
         };
-        if self.streams.len() == MAX_STREAMS {
-            self.streams.pop_front();
-        }
-        self.streams.push_back(stream);
+        self.stream = Some(stream);
         if self.stretches.len() == MAX_STRETCHES {
             self.stretches.pop_front();
         }
@@ -419,6 +421,9 @@ impl Downtrack {
         self.flowing = true;
     }
 }
+
+#[cfg(test)]
+mod thinning;
 
 #[cfg(test)]
 mod tests {

@@ -97,3 +97,112 @@ impl<P: Past> Sound<'_, P> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Codec;
+
+    /// What was sent, but for what the cache has lost.
+    struct Sent(Vec<Option<Arc<Packet>>>);
+
+    impl Past for Sent {
+        fn packet(&self, _: Origin, sequence: u64) -> Option<&Arc<Packet>> {
+            self.0.get(sequence as usize)?.as_ref()
+        }
+    }
+
+    /// So many packets of sound, 20 ms and `bytes` each; the stamp of the last.
+    fn sent(count: u64, bytes: usize) -> (Downtrack, Sent, Stamp) {
+        let mut downtrack = Downtrack::new(Codec::Opus, 48_000, 0x7fff, 9);
+        let packet = |sequence: u64| Packet {
+            sequence,
+            timestamp: sequence as u32 * 960,
+            keyframe: true,
+            payload: vec![sequence as u8; bytes],
+            ..Packet::default()
+        };
+        let packets: Vec<_> = (0..count).map(packet).collect();
+        let stamps = packets.iter().map(|p| downtrack.handle_packet(p, 0));
+        let stamp = stamps.last().flatten().expect("sound always goes");
+        let kept = packets.into_iter().map(|p| Some(Arc::new(p)));
+        (downtrack, Sent(kept.collect()), stamp)
+    }
+
+    fn with<T>(
+        (downtrack, past, stamp): &(Downtrack, Sent, Stamp),
+        look: impl FnOnce(&Sound<'_, Sent>) -> T,
+    ) -> T {
+        let newest = past.0.last().and_then(Option::as_ref).expect("it is here");
+        look(&Sound {
+            packet: newest,
+            stamp: *stamp,
+            downtrack,
+            past,
+            payload_type: 111,
+        })
+    }
+
+    const PLAN: RedPlan = RedPlan {
+        spacing: 2,
+        copies: 3,
+    };
+
+    fn written(sound: &Sound<'_, Sent>, copies: Copies) -> Vec<(u8, u32, u8)> {
+        let mut arena = Vec::new();
+        sound.write(copies, &mut arena);
+        let told = red::blocks(&arena).map(|b| (b.payload_type, b.offset, b.data[0]));
+        told.collect()
+    }
+
+    #[test]
+    fn copies_go_along_oldest_first_with_the_time_they_are_of() {
+        with(&sent(10, 60), |sound| {
+            let copies = Copies::of(PLAN, sound);
+            assert_eq!((copies.count(), copies.is_empty()), (3, false));
+            let blocks = [
+                (111, 6 * 960, 3),
+                (111, 4 * 960, 5),
+                (111, 2 * 960, 7),
+                (111, 0, 9),
+            ];
+            assert_eq!(written(sound, copies), blocks);
+        });
+    }
+
+    #[test]
+    fn at_the_beginning_only_what_was_sent_goes_along() {
+        with(&sent(1, 60), |sound| {
+            assert!(Copies::of(PLAN, sound).is_empty())
+        });
+        with(&sent(4, 60), |sound| {
+            let copies = Copies::of(PLAN, sound);
+            assert_eq!(written(sound, copies), [(111, 2 * 960, 1), (111, 0, 3)]);
+        });
+    }
+
+    #[test]
+    fn a_repeat_is_refused_once_a_copy_is_no_longer_to_be_had() {
+        let mut sent = sent(10, 60);
+        sent.1.0[5] = None; // lost on the way to us
+        let copies = with(&sent, |sound| Copies::of(PLAN, sound));
+        assert_eq!(copies.count(), 2);
+        assert!(with(&sent, |sound| sound.has(copies)));
+        sent.1.0[5] = sent.1.0[4].clone(); // it came late, and changes nothing
+        let again = with(&sent, |sound| written(sound, copies));
+        assert_eq!(again, [(111, 6 * 960, 3), (111, 2 * 960, 7), (111, 0, 9)]);
+        sent.1.0[3] = None; // fell out of the cache
+        assert!(!with(&sent, |sound| sound.has(copies)));
+    }
+
+    #[test]
+    fn a_packet_with_copies_stays_below_what_a_way_carries_whole() {
+        with(&sent(10, 500), |sound| {
+            let mut arena = Vec::new();
+            sound.write(Copies::of(PLAN, sound), &mut arena);
+            assert!((500..=MOST_BYTES).contains(&arena.len()), "{}", arena.len());
+            let primary = red::primary(&arena).expect("it is always there");
+            assert_eq!(primary.data, [9; 500]);
+        });
+    }
+}

@@ -45,6 +45,17 @@ pub struct Link {
     pub twice: f64,
 }
 
+/// A link that carries so much to its client, and no more.
+#[derive(Clone, Copy, Debug)]
+struct Bottleneck {
+    bits_per_second: u64,
+    /// When what has been sent will have passed.
+    free: Micros,
+}
+
+/// A bottleneck's queue holds what passes in this time.
+const QUEUE: Micros = 300 * MILLISECOND;
+
 /// SplitMix64.
 pub struct Random(u64);
 
@@ -109,6 +120,7 @@ pub struct Network {
     outboxes: Vec<Outbox<Wire>>,
     sent: Sent,
     links: HashMap<SocketAddr, Link>,
+    bottlenecks: HashMap<SocketAddr, Bottleneck>,
     homes: HashMap<SocketAddr, usize>,
     flights: BinaryHeap<Flight>,
     launched: u64,
@@ -138,6 +150,7 @@ impl Network {
                 .collect(),
             sent,
             links: HashMap::new(),
+            bottlenecks: HashMap::new(),
             homes: HashMap::new(),
             flights: BinaryHeap::new(),
             launched: 0,
@@ -194,6 +207,19 @@ impl Network {
 
     pub fn set_link(&mut self, address: SocketAddr, link: Link) {
         self.links.insert(address, link);
+    }
+
+    /// From now on the link carries so many bits a second to the client; any rate without.
+    pub fn set_rate(&mut self, address: SocketAddr, bits_per_second: Option<u64>) {
+        self.bottlenecks.remove(&address);
+        if let Some(bits_per_second) = bits_per_second {
+            let free = self.now;
+            let bottleneck = Bottleneck {
+                bits_per_second,
+                free,
+            };
+            self.bottlenecks.insert(address, bottleneck);
+        }
     }
 
     /// A client sends a datagram.
@@ -275,6 +301,16 @@ impl Network {
         if self.random.chance(link.loss) {
             return;
         }
+        let mut queued = 0;
+        if let (Towards::Client, Some(bottleneck)) = (towards, self.bottlenecks.get_mut(&client)) {
+            let begins = bottleneck.free.max(self.now);
+            if begins > self.now + QUEUE {
+                return;
+            }
+            let bits = datagram.len() as u64 * 8;
+            bottleneck.free = begins + bits * SECOND / bottleneck.bits_per_second;
+            queued = bottleneck.free - self.now;
+        }
         let copies = 1 + u32::from(self.random.chance(link.twice));
         for _ in 0..copies {
             let late = if self.random.chance(link.late) {
@@ -282,7 +318,7 @@ impl Network {
             } else {
                 0
             };
-            let at = self.now + link.delay + late;
+            let at = self.now + queued + link.delay + late;
             self.launched += 1;
             self.flights.push(Reverse((
                 at,

@@ -33,6 +33,7 @@ struct Layer {
     rtx_sequence: u64,
     sent: BTreeMap<u16, (u64, u32, bool, Vec<u8>)>,
     keyframe_wanted: bool,
+    keyframes_asked: usize,
     /// Bytes of a packet.
     size: usize,
 }
@@ -127,6 +128,7 @@ impl Publisher {
             rtx_sequence: 9,
             sent: BTreeMap::new(),
             keyframe_wanted: true,
+            keyframes_asked: 0,
             size,
         };
         Self {
@@ -149,6 +151,12 @@ impl Publisher {
 
     pub fn address(&self) -> SocketAddr {
         self.client.address
+    }
+
+    /// Keyframes asked of a layer.
+    pub fn asked_of(&self, rid: &str) -> usize {
+        let layer = self.layers.iter().find(|l| l.rid == rid);
+        layer.map_or(0, |l| l.keyframes_asked)
     }
 
     /// Stop sending a layer, as a browser does when its uplink is narrow.
@@ -256,7 +264,10 @@ impl Publisher {
                 Rtcp::Pli { media_ssrc, .. } => {
                     self.keyframes_asked += 1;
                     let layer = self.layers.iter_mut().find(|l| l.ssrc == media_ssrc);
-                    layer.into_iter().for_each(|l| l.keyframe_wanted = true);
+                    layer.into_iter().for_each(|l| {
+                        l.keyframe_wanted = true;
+                        l.keyframes_asked += 1;
+                    });
                 }
                 Rtcp::TransportFeedback(feedback) => {
                     let arrived = feedback.arrivals().filter(|(_, at)| at.is_some()).count();

@@ -9,8 +9,9 @@ use tongbu_media::congestion::TwccRecorder;
 use tongbu_media::crypto::{Profile, RTCP_OVERHEAD};
 use tongbu_media::ids::{DowntrackId, UptrackId};
 use tongbu_media::packet::extension::{ExtensionMap, Kind};
-use tongbu_media::packet::rtcp::{self, ReportBlock, Rtcp, SenderInfo};
+use tongbu_media::packet::rtcp::{self, Dlrr, ReportBlock, Rtcp, SenderInfo, XrBlock};
 use tongbu_media::packet::rtp::RtpPacket;
+use tongbu_media::repair::red;
 use tongbu_media::shard::Command;
 use tongbu_media::track::RtpSinkConfig;
 
@@ -19,7 +20,9 @@ use super::{Client, Link, Network, publisher};
 const PAYLOAD_TYPE: u8 = 120;
 const RTX_PAYLOAD_TYPE: u8 = 121;
 const SOUND_PAYLOAD_TYPE: u8 = 111;
+const RED_PAYLOAD_TYPE: u8 = 63;
 const MID_ID: u8 = 9;
+const DELAY_ID: u8 = 6;
 const TRANSPORT_ID: u8 = 3;
 /// A lost packet is asked for this often.
 const NACK_INTERVAL: Micros = 40 * MILLISECOND;
@@ -45,12 +48,26 @@ pub struct Viewer {
     pub repaired: usize,
     /// Packets that only tried the link: padding, and repetitions of what had come.
     pub probes: usize,
+    /// Bytes of them on the wire.
+    pub probe_bytes: usize,
     pub replays: usize,
     pub mids: usize,
     pub reports: Vec<SenderInfo>,
     /// When packets of [`Viewer::listen`]'s track came.
     pub sounds: Vec<Micros>,
+    /// Payload numbers of sound that came, alone or as copies, and how many copies came.
+    pub heard: BTreeSet<u32>,
+    pub copies: usize,
+    /// Sequence numbers of the newest sound.
+    pub sound_sequences: Vec<u16>,
+    /// Of [`Viewer::watch`]'s track: when a packet came, and its payload number.
+    pub second: Vec<(Micros, u32)>,
+    /// Playout delays that packets told: of pictures, of sound.
+    pub delays: (Vec<[u8; 3]>, Vec<[u8; 3]>),
+    /// Answers to reference times, and when they came.
+    pub answers: Vec<(Micros, Dlrr)>,
     sound_ssrc: u32,
+    second_ssrc: u32,
     extensions: ExtensionMap,
     transport: TwccRecorder,
     /// Datagrams by SSRC and sequence number: whatever comes twice must be the same to the bit.
@@ -100,11 +117,19 @@ impl Viewer {
             got: BTreeMap::new(),
             repaired: 0,
             probes: 0,
+            probe_bytes: 0,
             replays: 0,
             mids: 0,
             reports: Vec::new(),
             sounds: Vec::new(),
+            heard: BTreeSet::new(),
+            copies: 0,
+            sound_sequences: Vec::new(),
+            second: Vec::new(),
+            delays: Default::default(),
+            answers: Vec::new(),
             sound_ssrc: track.0 ^ 0x00ff_0000,
+            second_ssrc: track.0 ^ 0x0f0f_0000,
             extensions: extensions(),
             transport: TwccRecorder::default(),
             seen: BTreeMap::new(),
@@ -117,13 +142,42 @@ impl Viewer {
 
     /// Take a track of sound, too.
     pub fn listen(&mut self, network: &mut Network, source: UptrackId) {
+        self.hear(network, source, None);
+    }
+
+    /// As [`Viewer::listen`], with redundancy.
+    pub fn listen_with_red(&mut self, network: &mut Network, source: UptrackId) {
+        self.hear(network, source, Some(RED_PAYLOAD_TYPE));
+    }
+
+    /// Take a second track of pictures.
+    pub fn watch(&mut self, network: &mut Network, source: UptrackId) {
+        let track = DowntrackId(network.ids.next(self.shard));
+        let config = RtpSinkConfig {
+            mid: "second".into(),
+            codec: Codec::Vp8,
+            payload_type: PAYLOAD_TYPE,
+            rtx: Some((RTX_PAYLOAD_TYPE, self.second_ssrc ^ 1)),
+            red_payload_type: None,
+            clock_rate: 90_000,
+            ssrc: self.second_ssrc,
+            cname: "lesson".into(),
+            extensions: extensions(),
+            start: (7, 7),
+        };
+        let add = Command::AddDowntrack(self.client.peer, track, Box::new(config));
+        network.command(self.shard, add);
+        network.command(self.shard, Command::SetSource(track, Some(source)));
+    }
+
+    fn hear(&mut self, network: &mut Network, source: UptrackId, red_payload_type: Option<u8>) {
         let track = DowntrackId(network.ids.next(self.shard));
         let config = RtpSinkConfig {
             mid: "audio".into(),
             codec: Codec::Opus,
             payload_type: SOUND_PAYLOAD_TYPE,
             rtx: None,
-            red_payload_type: None,
+            red_payload_type,
             clock_rate: 48_000,
             ssrc: self.sound_ssrc,
             cname: "lesson".into(),
@@ -163,7 +217,7 @@ impl Viewer {
             return; // the answer to a check
         }
         if (192..=223).contains(&datagram[1]) {
-            return self.handle_rtcp(&mut datagram);
+            return self.handle_rtcp(now, &mut datagram);
         }
         let wire = datagram.len();
         self.compare(&datagram);
@@ -179,17 +233,28 @@ impl Viewer {
                     let sequence = u16::from_be_bytes([high, low]);
                     self.transport.handle_packet(sequence, rtp.ssrc, now);
                 }
+                (Kind::PlayoutDelay, &[a, b, c]) => {
+                    let sound = rtp.ssrc == self.sound_ssrc;
+                    let (pictures, sounds) = &mut self.delays;
+                    if sound { sounds } else { pictures }.push([a, b, c]);
+                }
                 _ => {}
             }
         }
         if rtp.ssrc == self.sound_ssrc {
-            self.sounds.push(now);
+            self.handle_sound(now, &rtp);
+        } else if rtp.ssrc == self.second_ssrc {
+            self.second.push((now, publisher::number(rtp.payload).0));
+        } else if rtp.ssrc == self.second_ssrc ^ 1 {
+            self.probes += 1;
         } else if rtp.ssrc == self.rtx_ssrc {
             let Some((sequence, payload)) = rtp.payload.split_first_chunk() else {
                 self.probes += 1; // padding
+                self.probe_bytes += wire;
                 return;
             };
             let had = self.has(u16::from_be_bytes(*sequence));
+            self.probe_bytes += if had { wire } else { 0 };
             *(if had {
                 &mut self.probes
             } else {
@@ -204,6 +269,24 @@ impl Viewer {
         } else {
             assert_eq!((rtp.ssrc, rtp.payload_type), (self.ssrc, PAYLOAD_TYPE));
             self.keep(now, rtp.sequence, &rtp, wire);
+        }
+    }
+
+    fn handle_sound(&mut self, now: Micros, rtp: &RtpPacket<'_>) {
+        self.sounds.push(now);
+        self.sound_sequences.push(rtp.sequence);
+        if rtp.payload_type != RED_PAYLOAD_TYPE {
+            self.heard.insert(publisher::number(rtp.payload).0);
+            return;
+        }
+        let primary = red::primary(rtp.payload).expect("the server writes well");
+        let newest = publisher::number(primary.data).0;
+        for block in red::blocks(rtp.payload) {
+            assert_eq!(block.payload_type, SOUND_PAYLOAD_TYPE);
+            let number = publisher::number(block.data).0;
+            assert_eq!(number < newest, block.offset > 0, "a copy is of the past");
+            self.heard.insert(number);
+            self.copies += usize::from(block.offset > 0);
         }
     }
 
@@ -272,7 +355,23 @@ impl Viewer {
         self.send_rtcp(network, compound);
     }
 
-    fn send_rtcp(&mut self, network: &mut Network, mut compound: Vec<u8>) {
+    /// A NACK for sound.
+    pub fn ask_for_sound(&mut self, network: &mut Network, lost: &[u16]) {
+        let mut compound = Vec::new();
+        rtcp::nack(&mut compound, 1, self.sound_ssrc, lost);
+        self.send_rtcp(network, compound);
+    }
+
+    /// The SSRC of its pictures.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Any compound packet, sealed.
+    pub fn send_rtcp(&mut self, network: &mut Network, mut compound: Vec<u8>) {
+        if compound.is_empty() {
+            return;
+        }
         let len = compound.len();
         compound.resize(len + RTCP_OVERHEAD, 0);
         let sealed = self.client.srtp.outbound.seal_rtcp(&mut compound, len);
@@ -280,13 +379,21 @@ impl Viewer {
         network.send(self.client.address, compound);
     }
 
-    fn handle_rtcp(&mut self, datagram: &mut [u8]) {
+    fn handle_rtcp(&mut self, now: Micros, datagram: &mut [u8]) {
         let Ok(len) = self.client.srtp.inbound.open_rtcp(datagram) else {
             return; // a replay by the network
         };
         for packet in rtcp::packets(&datagram[..len]) {
-            if let Rtcp::SenderReport(report) = packet.expect("the server writes well") {
-                self.reports.push(report.info);
+            match packet.expect("the server writes well") {
+                Rtcp::SenderReport(report) => self.reports.push(report.info),
+                Rtcp::Xr(report) => {
+                    for block in report.blocks() {
+                        if let XrBlock::Dlrr(entries) = block {
+                            self.answers.extend(entries.iter().map(|e| (now, e)));
+                        }
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -325,5 +432,6 @@ fn extensions() -> ExtensionMap {
     ExtensionMap::from_pairs(&[
         (MID_ID, Kind::Mid.uri()),
         (TRANSPORT_ID, Kind::TransportCc.uri()),
+        (DELAY_ID, Kind::PlayoutDelay.uri()),
     ])
 }
