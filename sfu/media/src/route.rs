@@ -254,6 +254,11 @@ impl Route {
         self.queue.range(from.min(until)..until)
     }
 
+    /// Since when the oldest packet waits that somebody was not sent yet.
+    pub fn waits_since(&self) -> Micros {
+        self.queue.front().map_or(0, |oldest| oldest.packet.arrival)
+    }
+
     /// Forget packets that everyone has, and those nobody can be waited for any more.
     pub fn trim(&mut self) {
         let needed = self.lagging.iter().map(|l| l.next).min();

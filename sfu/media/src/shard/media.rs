@@ -1,5 +1,6 @@
 //! What came in, carried to those who take it: forwarding, repair, keyframes, reports.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Event, Message, Shard};
@@ -92,10 +93,9 @@ impl Shard {
     /// Send more to the viewers whose pacers held something back.
     pub(super) fn pace<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
         let mut paced = std::mem::take(&mut self.paced);
-        // In turn: the camera needs a little all the time, a page that was turned all there is.
-        if !paced.is_empty() {
-            paced.rotate_left(1);
-        }
+        // Who has waited least goes first: the camera, which needs a little all the time, before a
+        // page of slides, which takes all there is.
+        paced.sort_by_key(|track| Reverse(self.routes.get(track).map(Route::waits_since)));
         paced.retain(|track| match self.routes.get_mut(track) {
             Some(route) => {
                 send_to_lagging(route, &mut self.peers, now, outbox);
