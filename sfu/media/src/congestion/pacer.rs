@@ -30,8 +30,8 @@ const LEAST_KNOWN: f64 = 100e3;
 const LEAST_TRIED: f64 = 1e6;
 /// The budget holds what may leave in this time.
 const DEPTH: Micros = 10 * MILLISECOND;
-/// What passes by is paid for later, up to what may leave in this time.
-const DEBT: Micros = 200 * MILLISECOND;
+/// Repairs pass by too, but are all paid for: no more of them at once than leaves in this time.
+const MOST_REPAIRS: Micros = 100 * MILLISECOND;
 /// Of a link whose viewer will tell what arrives, but has not yet.
 const FIRST_RATE: u64 = 600_000;
 
@@ -60,6 +60,8 @@ pub struct Pacer {
     /// By the estimate.
     allowed: u64,
     budget: i64,
+    /// Repairs that are not paid for yet.
+    repairs: i64,
     updated: Micros,
 }
 
@@ -70,6 +72,7 @@ impl Default for Pacer {
             needed: LEAST_BITRATE / 8,
             allowed: u64::MAX,
             budget: 0,
+            repairs: 0,
             updated: 0,
         }
     }
@@ -105,8 +108,12 @@ impl Pacer {
         let elapsed = now.saturating_sub(self.updated).min(SECOND);
         let depth = (self.bytes_per_second * DEPTH / SECOND) as i64;
         let earned = (self.bytes_per_second * elapsed / SECOND) as i64;
-        let debt = (self.bytes_per_second * DEBT / SECOND) as i64;
-        self.budget = self.budget.saturating_add(earned).clamp(-debt, depth);
+        let paid = earned.min(self.repairs);
+        self.repairs -= paid;
+        self.budget = self
+            .budget
+            .saturating_add(earned - paid)
+            .clamp(-depth, depth);
         self.updated = now;
     }
 
@@ -120,7 +127,13 @@ impl Pacer {
     /// together must not be more than the link carries: what is refused is asked for again.
     #[inline]
     pub fn allows_repair(&self) -> bool {
-        self.budget > -((self.bytes_per_second * (DEBT / 2) / SECOND) as i64)
+        self.repairs < (self.bytes_per_second * MOST_REPAIRS / SECOND) as i64
+    }
+
+    /// A picture's packet was sent again.
+    #[inline]
+    pub fn spend_repair(&mut self, bytes: usize) {
+        self.repairs += bytes as i64;
     }
 
     /// Something has left.
@@ -213,11 +226,29 @@ mod tests {
         let mut pacer = Pacer::default();
         pacer.refill(SECOND);
         pacer.spend(10_000_000);
-        pacer.refill(SECOND + DEBT);
-        assert!(!pacer.allows() && !pacer.allows_repair());
-        pacer.refill(SECOND + DEBT + 2 * DEPTH + DEBT / 2);
-        assert!(!pacer.allows() && pacer.allows_repair());
-        pacer.refill(SECOND + 2 * DEBT + 4 * DEPTH);
+        pacer.refill(SECOND + 2 * DEPTH);
+        pacer.refill(SECOND + 4 * DEPTH);
         assert!(pacer.allows());
+    }
+
+    #[test]
+    fn repairs_go_first_and_are_all_paid_for() {
+        let mut pacer = Pacer::default();
+        pacer.set_pace(Pace::Known(1_000_000));
+        let (mut repairs, mut pictures) = (0, 0);
+        for now in (SECOND..11 * SECOND).step_by(PACING_INTERVAL as usize) {
+            pacer.refill(now);
+            while pacer.allows_repair() {
+                pacer.spend_repair(1_200);
+                repairs += 1_200;
+            }
+            while pacer.allows() {
+                pacer.spend(1_200);
+                pictures += 1_200;
+            }
+        }
+        let carried = 10 * 1_100_000 / 8;
+        assert!(repairs > carried * 9 / 10, "{repairs} of {carried}");
+        assert!(repairs + pictures < carried * 11 / 10);
     }
 }

@@ -313,8 +313,12 @@ impl Peer {
         let Some(mut link) = link(&self.srtp, &self.ice, &mut self.sent, now) else {
             return;
         };
-        self.pacer.spend(packet.payload.len());
-        self.sinks[sink].resend(packet, stamp, past, &mut link, outbox);
+        let sink = &mut self.sinks[sink];
+        match sink.config.codec.is_video() {
+            true => self.pacer.spend_repair(packet.payload.len()),
+            false => self.pacer.spend(packet.payload.len()),
+        }
+        sink.resend(packet, stamp, past, &mut link, outbox);
     }
 
     /// Send a packet once more to try the link; returns how much it was.
