@@ -113,6 +113,18 @@ impl<T: Transmit> Lesson<T> {
     }
 
     /// One batch through the shard and out.
+    /// These viewers never tell what arrives: after some seconds they are believed to be near, and
+    /// pictures are not held back any more. Tells the time.
+    fn be_trusted(&mut self) -> u64 {
+        let mut picture = self.picture();
+        self.forward(&mut picture, 1_000_000);
+        let until = 11_000_000;
+        for now in (1_010_000..until).step_by(10_000) {
+            self.shard.handle_timeout(now, &mut self.outbox);
+        }
+        until
+    }
+
     fn forward(&mut self, picture: &mut [Vec<u8>], now: u64) {
         for datagram in picture {
             self.shard
@@ -156,9 +168,10 @@ fn nowhere(viewers: usize) -> Vec<SocketAddr> {
 fn count(pictures: usize) {
     const CLASS: usize = 25;
     let mut lesson = Lesson::new(Nowhere, &nowhere(CLASS));
+    let now = lesson.be_trusted();
     let mut warm_up: Vec<_> = (0..pictures).map(|_| lesson.picture()).collect();
     let mut counted: Vec<_> = (0..pictures).map(|_| lesson.picture()).collect();
-    let now = forward_all(&mut lesson, &mut warm_up, 1_000_000);
+    let now = forward_all(&mut lesson, &mut warm_up, now);
     forward_counted(&mut lesson, &mut counted, now);
     println!("{}", pictures * PICTURE * CLASS);
 }
@@ -186,7 +199,7 @@ fn forward_all<T: Transmit>(
 /// Microseconds of CPU for one packet to one viewer: the best of five rounds.
 fn measure<T: Transmit>(mut lesson: Lesson<T>, viewers: usize) -> f64 {
     let rounds = PACKETS / PICTURE / viewers;
-    let (mut best, mut now) = (f64::MAX, 1_000_000);
+    let (mut best, mut now) = (f64::MAX, lesson.be_trusted());
     for _ in 0..5 {
         let mut pictures: Vec<_> = (0..rounds).map(|_| lesson.picture()).collect();
         let start = Instant::now();
