@@ -78,6 +78,8 @@ class Budgets:
 class _Viewer:
     session: Session
     allocator: Allocator
+    sources: Mapping[int, str]
+    """By downtrack."""
     fed: dict[int, int] = field(default_factory=dict)
     """Downtrack to uptrack."""
     paused: set[int] = field(default_factory=set)
@@ -102,8 +104,9 @@ class Delivery:
     def add(self, session: Session) -> None:
         """A viewer is connected."""
         allocator = Allocator(self._loop.time(), estimates=session.tells_arrivals)
-        self._viewers[session.id] = _Viewer(session, allocator)
-        self._of_downtrack.update((watch.downtrack, session.id) for watch in session.watches)
+        sources = {watch.downtrack: watch.source for watch in session.watches}
+        self._viewers[session.id] = _Viewer(session, allocator, sources)
+        self._of_downtrack.update(dict.fromkeys(sources, session.id))
         self._budgets.enter(session.site, allocator)
         self._engine.watch_link(session.peer, lambda link: self._on_link(session.id, link))
 
@@ -112,8 +115,8 @@ class Delivery:
         viewer = self._viewers.pop(session.id, None)
         if viewer is not None:
             self._budgets.leave(session.site, viewer.allocator)
-            for watch in session.watches:
-                self._of_downtrack.pop(watch.downtrack, None)
+            for downtrack in viewer.sources:
+                self._of_downtrack.pop(downtrack, None)
         if not self._viewers and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -169,23 +172,21 @@ class Delivery:
     # --- what follows
 
     def _look(self, viewer: _Viewer) -> None:
-        sources = {watch.downtrack: watch.source for watch in viewer.session.watches}
         viewer.allocator.set_demands(
             {
-                downtrack: Demand(sources[downtrack], self._ladders.get(uptrack, ()))
+                downtrack: Demand(viewer.sources[downtrack], self._ladders.get(uptrack, ()))
                 for downtrack, uptrack in viewer.fed.items()
             }
         )
-        if viewer.allocator.wanted != viewer.wanted:
-            viewer.wanted = viewer.allocator.wanted
-            self._engine.set_wanted(viewer.session.peer, viewer.wanted)
+        if (wanted := viewer.allocator.wanted) != viewer.wanted:
+            viewer.wanted = wanted
+            self._engine.set_wanted(viewer.session.peer, wanted)
         self._budgets.look(viewer.session.site)
         self._poll(viewer)
 
     def _poll(self, viewer: _Viewer) -> None:
-        sources = {watch.downtrack: watch.source for watch in viewer.session.watches}
         for grant in viewer.allocator.poll(self._loop.time()):
-            self._carry_out(viewer, sources[grant.downtrack], grant)
+            self._carry_out(viewer, grant)
         if viewer.allocator.waits() and self._timer is None:
             self._timer = self._loop.call_later(_POLL_EVERY, self._poll_all)
 
@@ -194,7 +195,7 @@ class Delivery:
         for viewer in self._viewers.values():
             self._poll(viewer)
 
-    def _carry_out(self, viewer: _Viewer, source: str, grant: Grant) -> None:
+    def _carry_out(self, viewer: _Viewer, grant: Grant) -> None:
         layer, downtrack = grant.layer, grant.downtrack
         if layer is not None:
             self._engine.set_limit(downtrack, *layer.place)
@@ -202,7 +203,7 @@ class Delivery:
             return
         self._engine.set_paused(downtrack, layer is None)
         viewer.paused ^= {downtrack}
-        self._say_state(viewer, source, paused=layer is None)
+        self._say_state(viewer, downtrack)
 
     # --- what viewers are told
 
@@ -211,18 +212,16 @@ class Delivery:
         viewer = self._viewers.get(session.id)
         if viewer is None:
             return
-        if viewer.delay is not None:
-            self._say_delay(viewer)
-        for watch in session.watches:
-            if watch.downtrack in viewer.paused:
-                self._say_state(viewer, watch.source, paused=True)
+        self._say_delay(viewer)
+        for downtrack in viewer.paused:
+            self._say_state(viewer, downtrack)
 
     def _say_delay(self, viewer: _Viewer) -> None:
         if viewer.delay is not None:
             message = {"type": "playout", "delay": viewer.delay[0]}
             viewer.session.notify(CONTROL_LABEL, message)
 
-    def _say_state(self, viewer: _Viewer, source: str, *, paused: bool) -> None:
-        state = "paused" if paused else "playing"
-        message = {"type": "quality", "source": source, "state": state}
+    def _say_state(self, viewer: _Viewer, downtrack: int) -> None:
+        state = "paused" if downtrack in viewer.paused else "playing"
+        message = {"type": "quality", "source": viewer.sources[downtrack], "state": state}
         viewer.session.notify(CONTROL_LABEL, message)
