@@ -2,7 +2,7 @@
 
 mod network;
 
-use network::{Link, Network, Publisher, Viewer, publisher};
+use network::{Link, Network, Publisher, Viewer, publisher, settle};
 use tongbu_media::clock::{MILLISECOND, Micros, SECOND};
 use tongbu_media::crypto::Profile;
 use tongbu_media::shard::{Command, Event};
@@ -26,7 +26,7 @@ fn run(network: &mut Network, teacher: &mut Publisher, viewers: &mut [Viewer], t
         if network.now % SECOND < network::STEP {
             teacher.send_report(network);
         }
-        settle(network, teacher, viewers);
+        settle(network, &mut [teacher], viewers);
     }
 }
 
@@ -34,19 +34,8 @@ fn run(network: &mut Network, teacher: &mut Publisher, viewers: &mut [Viewer], t
 fn drain(network: &mut Network, teacher: &mut Publisher, viewers: &mut [Viewer], time: Micros) {
     let until = network.now + time;
     while network.now < until {
-        settle(network, teacher, viewers);
+        settle(network, &mut [teacher], viewers);
     }
-}
-
-fn settle(network: &mut Network, teacher: &mut Publisher, viewers: &mut [Viewer]) {
-    for (client, datagram) in network.step() {
-        if client == teacher.address() {
-            teacher.handle(network, datagram);
-        } else if let Some(viewer) = viewers.iter_mut().find(|v| v.address() == client) {
-            viewer.handle(network.now, datagram);
-        }
-    }
-    viewers.iter_mut().for_each(|v| v.poll(network));
 }
 
 /// Everything from the first packet seen on, once, in order.

@@ -2,7 +2,7 @@
 
 mod network;
 
-use network::{Link, Network, Publisher, Viewer};
+use network::{Link, Network, Publisher, Viewer, settle};
 use tongbu_media::clock::{MILLISECOND, Micros, SECOND};
 use tongbu_media::crypto::Profile;
 
@@ -14,17 +14,6 @@ const LINK: Link = Link {
     late: 0.0,
     twice: 0.0,
 };
-
-fn settle(network: &mut Network, teachers: &mut [&mut Publisher], viewers: &mut [Viewer]) {
-    for (client, datagram) in network.step() {
-        if let Some(teacher) = teachers.iter_mut().find(|t| t.address() == client) {
-            teacher.handle(network, datagram);
-        } else if let Some(viewer) = viewers.iter_mut().find(|v| v.address() == client) {
-            viewer.handle(network.now, datagram);
-        }
-    }
-    viewers.iter_mut().for_each(|v| v.poll(network));
-}
 
 fn pass(
     network: &mut Network,

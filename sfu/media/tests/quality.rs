@@ -2,7 +2,7 @@
 
 mod network;
 
-use network::{Link, Network, Publisher, Viewer};
+use network::{Link, Network, Publisher, Viewer, settle};
 use tongbu_media::clock::{MILLISECOND, Micros, SECOND};
 use tongbu_media::codec::Layer;
 use tongbu_media::crypto::Profile;
@@ -19,17 +19,6 @@ const LINK: Link = Link {
     twice: 0.0,
 };
 const LAYERS: [(&str, usize); 3] = [("q", 200), ("h", 500), ("f", 1_100)];
-
-fn settle(network: &mut Network, teachers: &mut [&mut Publisher], viewers: &mut [Viewer]) {
-    for (client, datagram) in network.step() {
-        if let Some(teacher) = teachers.iter_mut().find(|t| t.address() == client) {
-            teacher.handle(network, datagram);
-        } else if let Some(viewer) = viewers.iter_mut().find(|v| v.address() == client) {
-            viewer.handle(network.now, datagram);
-        }
-    }
-    viewers.iter_mut().for_each(|v| v.poll(network));
-}
 
 /// The first teacher sends pictures of so many packets; everybody acts on what reaches him.
 fn run(

@@ -331,6 +331,18 @@ impl Network {
     }
 }
 
+/// One step of the clock; every client acts on what reaches it.
+pub fn settle(network: &mut Network, teachers: &mut [&mut Publisher], viewers: &mut [Viewer]) {
+    for (client, datagram) in network.step() {
+        if let Some(teacher) = teachers.iter_mut().find(|t| t.address() == client) {
+            teacher.handle(network, datagram);
+        } else if let Some(viewer) = viewers.iter_mut().find(|v| v.address() == client) {
+            viewer.handle(network.now, datagram);
+        }
+    }
+    viewers.iter_mut().for_each(|v| v.poll(network));
+}
+
 pub fn credentials(peer: PeerId) -> Credentials {
     let ufrag = format!("u{}", peer.0);
     Credentials {
