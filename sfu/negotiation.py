@@ -116,6 +116,8 @@ class Section:
     """Reduced-size RTCP (RFC 5506)."""
     content: str = ""
     """a=content (RFC 4796), for example "slides"."""
+    track_id: str = ""
+    """The peer's name for the track it sends here (RFC 8830)."""
     sctp_port: int | None = None
     max_message_size: int = 65536
     """Bytes; the default of RFC 8841, section 6.1."""
@@ -151,6 +153,21 @@ class Offer:
     @property
     def our_role(self) -> Role:
         """We are the server whenever we may: a client would have to wait for the address."""
+        return "client" if self.setup == "passive" else "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A usable answer to an offer of ours."""
+
+    sections: tuple[Section, ...]
+    setup: Setup
+    fingerprints: tuple[Fingerprint, ...]
+    ice: IceCredentials
+
+    @property
+    def our_role(self) -> Role:
+        """The other one than the peer has chosen (RFC 8842, section 5.3)."""
         return "client" if self.setup == "passive" else "server"
 
 

@@ -62,11 +62,20 @@ class DataChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing flows in this section now, and something may later."""
+
+    codecs: Sequence[Codec]
+    """At least one."""
+    extensions: Sequence[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """We do not want this section (port 0)."""
 
 
-Decision = Uplink | Downlink | DataChannel | Rejected
+Decision = Uplink | Downlink | DataChannel | Idle | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,8 @@ class LocalTransport:
     port: int
     tcp_port: int | None = None
     """For those whose network blocks UDP (RFC 6544)."""
+    version: int = 1
+    """Of our descriptions in this session: it grows with each (RFC 3264, section 5)."""
 
 
 def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransport) -> str:
@@ -116,7 +127,7 @@ def build_fragment(offer: Offer, local: LocalTransport) -> str:
 
 def _session(offer: Offer, accepted: Iterable[Section], local: LocalTransport) -> Iterator[str]:
     yield "v=0"
-    yield f"o=- {local.session_id} 1 IN IP4 0.0.0.0"
+    yield f"o=- {local.session_id} {local.version} IN IP4 0.0.0.0"
     yield "s=-"
     yield "t=0 0"
     yield "a=ice-lite"
@@ -137,6 +148,8 @@ def _section(section: Section, decision: Decision) -> Iterator[str]:
             yield from _m_line(section, 9, section.formats)
             yield f"a=sctp-port:{SCTP_PORT}"
             yield f"a=max-message-size:{MAX_MESSAGE_SIZE}"
+        case Idle():
+            yield from _idle(section, decision)
         case Rejected():
             yield from _m_line(section, 0, section.formats[:1])
             yield "a=inactive"
@@ -172,6 +185,16 @@ def _downlink(section: Section, downlink: Downlink) -> Iterator[str]:
             yield f"a=ssrc:{ssrc} msid:{downlink.stream} {downlink.track}"
 
 
+def _idle(section: Section, idle: Idle) -> Iterator[str]:
+    types = [t for codec in idle.codecs for t in _payload_types(codec, codec.rtx_payload_type)]
+    yield from _m_line(section, 9, types)
+    yield "a=inactive"
+    yield from _rtcp(section)
+    yield from _extmaps(idle.extensions)
+    for codec in idle.codecs:
+        yield from _format(codec, codec.rtx_payload_type)
+
+
 def _m_line(section: Section, port: int, formats: Iterable[str]) -> Iterator[str]:
     yield f"m={section.kind} {port} {section.protocol} {' '.join(formats)}"
     yield "c=IN IP4 0.0.0.0"
@@ -200,8 +223,16 @@ def _rate(codec: Codec) -> str:
 
 
 def _rtp(codec: Codec, extensions: Sequence[tuple[int, str]], rtx: int | None) -> Iterator[str]:
+    yield from _extmaps(extensions)
+    yield from _format(codec, rtx)
+
+
+def _extmaps(extensions: Sequence[tuple[int, str]]) -> Iterator[str]:
     for number, uri in extensions:
         yield f"a=extmap:{number} {uri}"
+
+
+def _format(codec: Codec, rtx: int | None) -> Iterator[str]:
     yield f"a=rtpmap:{codec.payload_type} {codec.name}/{_rate(codec)}"
     for feedback in codec.feedback:
         yield f"a=rtcp-fb:{codec.payload_type} {feedback}"
