@@ -15,26 +15,28 @@ from sfu.datachannel import Message
 from sfu.negotiation import Offer
 from signaling.allowance import Allowance
 from signaling.delivery import CONTROL_LABEL, Budgets, Delivery
-from signaling.errors import LessonError
-from signaling.events import (
+from signaling.effects import (
     Disconnect,
     Effect,
-    End,
-    Event,
     Feed,
-    Join,
-    Leave,
-    Lost,
     Note,
     Notify,
     Over,
-    Published,
     Record,
-    Role,
     StartRecording,
     StopRecording,
-    Tick,
     WakeAt,
+)
+from signaling.errors import LessonError
+from signaling.events import (
+    End,
+    Event,
+    Join,
+    Leave,
+    Lost,
+    Published,
+    Role,
+    Tick,
     Watching,
 )
 from signaling.lesson import Lesson, Rules

@@ -18,28 +18,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from signaling.errors import IllegalEvent, LessonFull, NotLive, TeacherPresent
-from signaling.events import (
+from signaling.effects import (
     Disconnect,
     Effect,
-    End,
-    Event,
     Feed,
-    Join,
-    Leave,
-    Lost,
     Note,
     Notify,
     Over,
-    Published,
     Record,
-    Role,
     StartRecording,
     StopRecording,
+    WakeAt,
+)
+from signaling.errors import IllegalEvent, LessonFull, NotLive, TeacherPresent
+from signaling.events import (
+    End,
+    Event,
+    Join,
+    Leave,
+    Lost,
+    Published,
+    Role,
     Tick,
     Track,
     Unpublished,
-    WakeAt,
     Watch,
     Watching,
 )
@@ -60,6 +62,9 @@ class Phase(StrEnum):
 MAY_PUBLISH: Mapping[Role, frozenset[str]] = {
     Role.TEACHER: frozenset({"microphone", "camera", "slides"}),
     Role.SCHOOL: frozenset(),
+    Role.ASSISTANT: frozenset(),
+    Role.OBSERVER: frozenset(),
+    Role.RECORDER: frozenset(),
 }
 
 

@@ -4,28 +4,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling.errors import IllegalEvent, LessonError, LessonFull, NotLive, TeacherPresent
-from signaling.events import (
+from signaling.effects import (
     Disconnect,
     Effect,
-    End,
-    Event,
     Feed,
-    Join,
-    Leave,
-    Lost,
     Note,
     Notify,
     Over,
-    Published,
     Record,
-    Role,
     StartRecording,
     StopRecording,
+    WakeAt,
+)
+from signaling.errors import IllegalEvent, LessonError, LessonFull, NotLive, TeacherPresent
+from signaling.events import (
+    End,
+    Event,
+    Join,
+    Leave,
+    Lost,
+    Published,
+    Role,
     Tick,
     Track,
     Unpublished,
-    WakeAt,
     Watch,
     Watching,
 )
