@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sfu.negotiation import Codec, Fingerprint, IceCredentials, Offer, Section
+from sfu.negotiation import Codec, Fingerprint, IceCredentials, Offer, Section, Setup
 
 SCTP_PORT = 5000
 MAX_MESSAGE_SIZE = 64 * 1024
@@ -103,18 +103,18 @@ def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransp
         if not isinstance(decision, Rejected)
     ]
     lines = list(_session(offer, accepted, local))
-    transport = list(_transport(offer, local))
+    transport = list(transport_lines(local, "passive" if offer.our_role == "server" else "active"))
     for section, decision in zip(offer.sections, decisions, strict=True):
-        lines += _section(section, decision)
+        lines += section_body(section, decision)
         if not isinstance(decision, Rejected):
             lines += transport
-    return _text(lines)
+    return sdp_text(lines)
 
 
 def build_fragment(offer: Offer, local: LocalTransport) -> str:
     """The answer to an ICE restart: new credentials and candidates (RFC 8840, RFC 9725 4.3.3)."""
     first = next(section for section in offer.sections if not section.disabled)
-    return _text(
+    return sdp_text(
         [
             "a=ice-lite",
             f"m={first.kind} 9 {first.protocol} {first.formats[0]}",
@@ -138,7 +138,8 @@ def _session(offer: Offer, accepted: Iterable[Section], local: LocalTransport) -
     yield "a=msid-semantic: WMS *"
 
 
-def _section(section: Section, decision: Decision) -> Iterator[str]:
+def section_body(section: Section, decision: Decision) -> Iterator[str]:
+    """One section's lines, without those of the transport."""
     match decision:
         case Uplink():
             yield from _uplink(section, decision)
@@ -254,10 +255,11 @@ def _parameters(codec: Codec) -> str:
     return ";".join(f"{key}={value}" if value else key for key, value in mirrored.items())
 
 
-def _transport(offer: Offer, local: LocalTransport) -> Iterator[str]:
+def transport_lines(local: LocalTransport, setup: Setup) -> Iterator[str]:
+    """Our end of the transport, as every section that is not rejected repeats it."""
     yield from _credentials(local)
     yield f"a=fingerprint:{local.fingerprint.algorithm} {local.fingerprint.value}"
-    yield f"a=setup:{'passive' if offer.our_role == 'server' else 'active'}"
+    yield f"a=setup:{setup}"
     # The bundle's first section would do (RFC 9143, 7.1.3), but aiortc reads those of its last.
     yield from _candidates(local)
 
@@ -287,5 +289,6 @@ def _candidates(local: LocalTransport) -> Iterator[str]:
     yield "a=end-of-candidates"
 
 
-def _text(lines: Iterable[str]) -> str:
+def sdp_text(lines: Iterable[str]) -> str:
+    """Lines as SDP ends them (RFC 8866, section 5)."""
     return "\r\n".join(lines) + "\r\n"
