@@ -137,6 +137,15 @@ class FakeEngine:
         self.downtracks[downtrack] = config
         return downtrack
 
+    def remove_uptrack(self, uptrack: int) -> None:
+        self.uptracks.pop(uptrack, None)
+        self.commands.append(("remove_uptrack", uptrack))
+
+    def remove_downtrack(self, downtrack: int) -> None:
+        self.downtracks.pop(downtrack, None)
+        self.sources.pop(downtrack, None)
+        self.commands.append(("remove_downtrack", downtrack))
+
     def set_source(self, downtrack: int, uptrack: int | None) -> None:
         self.sources[downtrack] = uptrack
         self.commands.append(("set_source", downtrack, uptrack))
