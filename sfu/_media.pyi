@@ -186,9 +186,20 @@ class Engine:
         Call it before the last handshake flight leaves.
         """
     def add_uptrack(self, peer: int, config: UptrackConfig) -> int:
-        """Expect a published track of this peer."""
+        """Expect a published track of this peer, at any time of the connection."""
+    def remove_uptrack(self, uptrack: int) -> None:
+        """Forget a published track: who takes it falls silent, and a journal has no more of it.
+
+        Packets that still come of it are dropped, until a track of the same MID is added.
+        """
     def add_downtrack(self, peer: int, config: DowntrackConfig) -> int:
-        """A track to send to this peer; silent until it has a source."""
+        """A track to send to this peer; silent until it has a source.
+
+        Its SSRCs are fresh ones, or of tracks of the peer that were removed lately: those go on
+        with their numbers.
+        """
+    def remove_downtrack(self, downtrack: int) -> None:
+        """Send this track no more."""
     def set_source(self, downtrack: int, uptrack: int | None) -> None:
         """Feed the downtrack from an uptrack of the same codec (of any peer, on any shard)."""
     def set_paused(self, downtrack: int, paused: bool) -> None: ...

@@ -106,7 +106,8 @@ class Engine:
         self._shard_of: dict[int, int] = {}
         self._load: Counter[int] = Counter()
         self._streams: dict[int, StreamHandler] = {}
-        self._uptracks_of: dict[int, list[int]] = {}
+        self._uptracks_of: dict[int, set[int]] = {}
+        self._peer_of: dict[int, int] = {}
         self._links: dict[int, LinkHandler] = {}
         self._layers: dict[int, LayersHandler] = {}
         self._journals: dict[int, JournalHandler] = {}
@@ -131,7 +132,7 @@ class Engine:
         self._load[shard] += 1
         self._shard_of[peer] = shard
         self._peers[peer] = handler
-        self._uptracks_of[peer] = []
+        self._uptracks_of[peer] = set()
         return peer
 
     def port_of(self, peer: int) -> int:
@@ -144,8 +145,7 @@ class Engine:
             return
         self._load[self._shard_of.pop(peer)] -= 1
         for uptrack in self._uptracks_of.pop(peer):
-            del self._streams[uptrack]
-            self._layers.pop(uptrack, None)
+            self._forget_uptrack(uptrack)
         self._links.pop(peer, None)
         self._native.remove_peer(peer)
 
@@ -167,12 +167,28 @@ class Engine:
         """Expect a published track of this peer."""
         uptrack = self._native.add_uptrack(peer, config)
         self._streams[uptrack] = on_stream
-        self._uptracks_of[peer].append(uptrack)
+        self._uptracks_of[peer].add(uptrack)
+        self._peer_of[uptrack] = peer
         return uptrack
 
+    def remove_uptrack(self, uptrack: int) -> None:
+        """Forget a published track: who takes it falls silent. A second call does nothing."""
+        if (peer := self._peer_of.get(uptrack)) is None:
+            return
+        self._uptracks_of[peer].remove(uptrack)
+        self._forget_uptrack(uptrack)
+        self._native.remove_uptrack(uptrack)
+
     def add_downtrack(self, peer: int, config: DowntrackConfig) -> int:
-        """A track to send to this peer; silent until `set_source`."""
+        """A track to send to this peer; silent until `set_source`.
+
+        Its SSRCs are fresh, or of tracks of this peer that were removed lately.
+        """
         return self._native.add_downtrack(peer, config)
+
+    def remove_downtrack(self, downtrack: int) -> None:
+        """Send this track no more. A second call does nothing."""
+        self._native.remove_downtrack(downtrack)
 
     def set_source(self, downtrack: int, uptrack: int | None) -> None:
         """Feed a downtrack from an uptrack of the same codec, or from nothing."""
@@ -199,7 +215,7 @@ class Engine:
         self._links[peer] = handler
 
     def watch_layers(self, uptrack: int, handler: LayersHandler) -> None:
-        """Tell this handler what an uptrack's layers cost, until its peer is removed."""
+        """Tell this handler what an uptrack's layers cost, until it is removed."""
         self._layers[uptrack] = handler
 
     def request_keyframe(self, uptrack: int) -> None:
@@ -243,6 +259,11 @@ class Engine:
         self._closed = True
         self._loop.remove_reader(self._native.event_fd)
         await asyncio.to_thread(self._native.close)
+
+    def _forget_uptrack(self, uptrack: int) -> None:
+        del self._peer_of[uptrack]
+        del self._streams[uptrack]
+        self._layers.pop(uptrack, None)
 
     def _dispatch_waiting(self) -> None:
         for event in self._native.poll_events():

@@ -134,6 +134,31 @@ async def test_a_removed_peer_hears_nothing_more(engine: Engine, native: FakeEng
     assert streams == []
 
 
+async def test_a_removed_track_is_heard_no_more_and_its_peer_is(
+    engine: Engine, native: FakeEngine
+) -> None:
+    here = Peer()
+    peer = engine.add_peer("u", "p", here)
+    streams: list[tuple[str, int]] = []
+    uptrack = engine.add_uptrack(peer, video(), lambda rid, ssrc: streams.append((rid, ssrc)))
+    engine.watch_layers(uptrack, lambda *rates: streams.append(("rates", uptrack)))
+    other = engine.add_uptrack(peer, video(), lambda rid, ssrc: streams.append((rid, ssrc)))
+    engine.remove_uptrack(uptrack)
+    engine.remove_uptrack(uptrack)
+    engine.remove_downtrack(7)
+    native.say(
+        fake_media.StreamStarted(uptrack, "", 1),
+        fake_media.LayersChanged(uptrack, []),
+        fake_media.StreamStarted(other, "", 2),
+        fake_media.Dtls(peer, b"a"),
+    )
+    await here.event.wait()
+    assert streams == [("", 2)]
+    engine.remove_peer(peer)
+    assert native.told("remove_uptrack") == [(uptrack,)]
+    assert native.told("remove_downtrack") == [(7,)]
+
+
 async def test_streams_and_journals_have_their_own_handlers(
     engine: Engine, native: FakeEngine, tmp_path: Path
 ) -> None:

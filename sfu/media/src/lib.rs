@@ -28,6 +28,7 @@ pub mod codec;
 pub mod congestion;
 pub mod counters;
 pub mod crypto;
+pub mod demand;
 pub mod engine;
 pub mod ice;
 pub mod ids;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::{MILLISECOND, Micros};
 use crate::codec::Layer;
+use crate::demand::{Demand, Layers, Wants};
 use crate::ids::{JournalId, UptrackId};
 use crate::track::{Cache, JournalTrack, Meter, Origin, Packet, Past, SenderClock};
 
@@ -93,6 +94,15 @@ pub struct Viewer {
     pub sink: usize,
 }
 
+/// Another shard that takes a track.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardTaker {
+    /// Which.
+    pub index: usize,
+    /// What its viewers want.
+    pub wants: Wants,
+}
+
 /// One layer of simulcast as this shard sees it.
 #[derive(Debug)]
 struct Stream {
@@ -149,7 +159,11 @@ pub struct Route {
     /// The journals that record it; only where the publisher is.
     pub journals: Vec<JournalTrack>,
     /// Other shards with viewers of it; only where the publisher is.
-    pub shards: Vec<usize>,
+    pub shards: Vec<ShardTaker>,
+    /// What the publisher is told of its takers; only where the publisher is.
+    pub demand: Option<Demand>,
+    /// What its shard was told that is wanted here; only where the publisher is not.
+    pub wants_told: Wants,
     /// Viewers that wait for their pacer.
     pub lagging: Vec<Lagging>,
     /// Packets taken and not released yet, or released and not sent to all.
@@ -182,6 +196,8 @@ impl Route {
             viewers: Vec::new(),
             journals: Vec::new(),
             shards: Vec::new(),
+            demand: None,
+            wants_told: Wants::default(),
             lagging: Vec::new(),
             queue: VecDeque::new(),
             first: 0,
@@ -203,12 +219,13 @@ impl Route {
     pub fn handle_packet(&mut self, packet: Arc<Packet>) -> Option<Arc<Packet>> {
         let now = packet.arrival;
         let layer = self.layer(packet.origin.layer);
+        let wakes = layer.meter.idle(now);
         let Layer { spatial, temporal } = packet.layering.layer;
         layer.note(&packet);
         let meter = &mut layer.meter;
         meter.handle_packet(spatial, temporal, packet.payload.len(), now);
         let displaced = layer.cache.insert(Arc::clone(&packet));
-        if self.layers.len() > 1 && now >= self.next_choice {
+        if self.layers.len() > 1 && (wakes || now >= self.next_choice) {
             self.choose(now);
         }
         self.held_since.get_or_insert(now);
@@ -294,10 +311,21 @@ impl Route {
         Some(self.told.clone())
     }
 
-    /// What each layer that is being sent costs.
+    /// These streams are wanted; returns what the publisher should hear.
+    pub fn poll_demand(&mut self, wanted: Layers, now: Micros) -> Option<Layers> {
+        let mut flowing = Layers::default();
+        let streams = (0..).zip(&self.layers);
+        let active = streams.filter(|(_, l)| !l.meter.idle(now));
+        active.for_each(|(stream, _)| flowing.add(stream));
+        self.demand.as_mut()?.poll(wanted, flowing, now)
+    }
+
+    /// What each layer costs that is being sent, or would be if anybody wanted it.
     fn rates(&self, now: Micros) -> impl Iterator<Item = LayerRate> {
         let streams = self.layers.iter().enumerate();
-        let active = streams.filter(move |(_, l)| l.active(now, self.layers.len()));
+        let demand = self.demand.as_ref();
+        let sleeps = move |stream| demand.is_some_and(|d| d.sleeps(stream as u8, now));
+        let active = streams.filter(move |(i, l)| l.active(now, self.layers.len()) || sleeps(*i));
         active.flat_map(|(stream, layer)| {
             let rates = layer.meter.rates();
             rates.map(move |(spatial, temporal, bits_per_second)| LayerRate {
@@ -379,6 +407,13 @@ impl Route {
     pub fn forget_viewer(&mut self, viewer: Viewer) {
         self.viewers.retain(|v| *v != viewer);
         self.lagging.retain(|l| l.viewer != viewer);
+    }
+
+    /// This viewer has another place in the shard now.
+    pub fn rename_viewer(&mut self, from: Viewer, to: Viewer) {
+        let lagging = self.lagging.iter_mut().map(|l| &mut l.viewer);
+        let all = self.viewers.iter_mut().chain(lagging);
+        all.filter(|v| **v == from).for_each(|v| *v = to);
     }
 
     /// The journal is closed.

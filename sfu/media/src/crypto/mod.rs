@@ -30,8 +30,8 @@ pub const RTP_OVERHEAD: usize = gcm::TAG_LEN;
 /// Octets that [`Outbound::seal_rtcp`] adds at most.
 pub const RTCP_OVERHEAD: usize = gcm::TAG_LEN + INDEX_LEN;
 /// Sources that one [`Inbound`] follows, in RTP and in RTCP each: two video sections of three
-/// encodings, audio, and their retransmissions take 14.
-pub const MAX_STREAMS: usize = 64;
+/// encodings, audio, and their retransmissions take 14. Whoever owns it forgets those that are gone.
+pub const MAX_STREAMS: usize = 128;
 
 /// The SRTCP index and its E bit (RFC 3711 section 3.4).
 const INDEX_LEN: usize = 4;
@@ -209,6 +209,13 @@ impl Inbound {
         }?;
         self.rtp_streams.accept(header.ssrc, index);
         Ok((len, index))
+    }
+
+    /// A source is gone, or has been silent for longer than all others: one more may be followed.
+    /// What is known of its numbers is lost.
+    pub fn forget(&mut self, ssrc: u32) {
+        self.rtp_streams.forget(ssrc);
+        self.rtcp_streams.forget(ssrc);
     }
 
     /// Opens an RTCP datagram in place and returns the length of the plain compound packet, which

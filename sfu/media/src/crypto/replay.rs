@@ -37,6 +37,11 @@ impl Streams {
             .insert(index);
     }
 
+    /// Nothing is known of this source any more.
+    pub(super) fn forget(&mut self, ssrc: u32) {
+        self.0.remove(&ssrc);
+    }
+
     fn window(&self, ssrc: u32) -> Result<Option<&Window>, CryptoError> {
         match self.0.get(&ssrc) {
             None if self.0.len() >= MAX_STREAMS => Err(CryptoError::TooManyStreams),

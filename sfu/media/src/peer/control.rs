@@ -16,6 +16,11 @@ impl Peer {
     ) -> Result<(), Dropped> {
         let srtp = self.srtp.as_mut().ok_or(Dropped::NoKeys)?;
         let len = srtp.inbound.open_rtcp(datagram)?;
+        if let [_, _, _, _, a, b, c, d, ..] = *datagram
+            && let Some(forgotten) = self.bindings.note(u32::from_be_bytes([a, b, c, d]))
+        {
+            self.forget_stream(forgotten);
+        }
         for packet in rtcp::packets(&datagram[..len]) {
             self.handle_rtcp_packet(packet.map_err(|_| Dropped::Malformed)?, now, inputs);
         }

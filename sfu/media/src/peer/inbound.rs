@@ -1,6 +1,7 @@
 //! Media of the peer: opened, bound to its track, and undone of RTX.
 
-use super::{Binding, Dropped, Input, MAX_EARLY, MAX_PAYLOAD, MAX_STREAMS, Peer};
+use super::bindings::Binding;
+use super::{Dropped, Input, MAX_EARLY, MAX_PAYLOAD, Peer};
 use crate::clock::Micros;
 use crate::packet::extension::Kind;
 use crate::packet::rtp::RtpPacket;
@@ -22,11 +23,17 @@ impl Peer {
         if rtp.payload.len() > MAX_PAYLOAD {
             return Err(Dropped::Oversized);
         }
-        let binding = match self.bindings.get(&rtp.ssrc) {
-            Some(binding) => *binding,
-            None => self.bind(&rtp, inputs)?,
+        let binding = match self.bindings.get(rtp.ssrc) {
+            Some(binding) => binding,
+            None => match self.bind(&rtp, inputs) {
+                Ok(binding) => binding,
+                Err(dropped) => {
+                    self.handle_stray(&rtp, now);
+                    return Err(dropped);
+                }
+            },
         };
-        self.note_transport_sequence(binding, &rtp, now);
+        self.note_transport_sequence(binding.uptrack, &rtp, now);
         if binding.repair {
             return self.handle_repair(binding, &rtp, now, inputs);
         }
@@ -84,8 +91,19 @@ impl Peer {
         Ok(())
     }
 
-    fn note_transport_sequence(&mut self, binding: Binding, rtp: &RtpPacket<'_>, now: Micros) {
-        let map = &self.uptracks[binding.uptrack].config.extensions;
+    /// A packet of no track: of one that was removed, or will be added. It has arrived all the
+    /// same, and where its numbers are must be known if it becomes a stream.
+    fn handle_stray(&mut self, rtp: &RtpPacket<'_>, now: Micros) {
+        if !self.uptracks.is_empty() {
+            self.note_transport_sequence(0, rtp, now); // all tracks have the same ids
+        }
+        if let Some(forgotten) = self.bindings.note(rtp.ssrc) {
+            self.forget_stream(forgotten);
+        }
+    }
+
+    fn note_transport_sequence(&mut self, uptrack: usize, rtp: &RtpPacket<'_>, now: Micros) {
+        let map = &self.uptracks[uptrack].config.extensions;
         let element = map
             .read(rtp.extension)
             .find(|(kind, _)| *kind == Kind::TransportCc);
@@ -95,10 +113,11 @@ impl Peer {
         }
     }
 
-    /// Find out what a new SSRC is: by MID and RID, else by the SSRCs of the SDP, else by a
-    /// payload type that only one track has.
+    /// Find out what a new SSRC is: by MID and RID, else by the SSRCs of the SDP, else by what it
+    /// was of a track that was removed, else by a payload type that only one track has (RFC 9143,
+    /// 9.2).
     fn bind(&mut self, rtp: &RtpPacket<'_>, inputs: &mut Vec<Input>) -> Result<Binding, Dropped> {
-        if self.bindings.len() >= MAX_STREAMS {
+        if self.bindings.is_full() {
             return Err(Dropped::Unbound);
         }
         let uptrack = self.track_of(rtp).ok_or(Dropped::Unbound)?;
@@ -112,10 +131,13 @@ impl Peer {
         let rid = config
             .extensions
             .read(rtp.extension)
-            .find(|(k, _)| *k == kind);
+            .find(|(k, _)| *k == kind)
+            .map(|(_, rid)| rid);
+        let former = self.bindings.former(rtp.ssrc);
+        let rid = rid.or_else(|| Some(former?.rid.as_ref()?.as_bytes()));
         let layer = match (config.rids.is_empty(), rid) {
             (true, _) => Some(0),
-            (false, Some((_, rid))) => config.rids.iter().position(|r| r.as_bytes() == rid),
+            (false, Some(rid)) => config.rids.iter().position(|r| r.as_bytes() == rid),
             (false, None) => None,
         };
         let layer = layer.ok_or(Dropped::Unbound)?;
@@ -124,7 +146,7 @@ impl Peer {
             layer,
             repair,
         };
-        self.bindings.insert(rtp.ssrc, binding);
+        self.bindings.bind(rtp.ssrc, binding);
         if !repair {
             track.bind(layer, rtp.ssrc, rtp.sequence);
             inputs.push(Input::Started {
@@ -143,19 +165,24 @@ impl Peer {
             config.payload_type == rtp.payload_type
                 || config.rtx_payload_type == Some(rtp.payload_type)
         };
-        let by_mid = tracks.iter().position(|t| {
+        let mid = tracks.iter().find_map(|t| {
             let mut extensions = t.config.extensions.read(rtp.extension);
-            extensions.any(|(k, mid)| k == Kind::Mid && mid == t.config.mid.as_bytes())
+            extensions.find(|(kind, _)| *kind == Kind::Mid)
         });
-        let by_ssrc = || {
-            tracks
-                .iter()
-                .position(|t| t.config.ssrcs.contains(&rtp.ssrc))
-        };
-        let by_payload_type = || {
-            let mut candidates = (0..tracks.len()).filter(|&i| carries(&tracks[i]));
-            candidates.next().filter(|_| candidates.next().is_none())
-        };
-        by_mid.or_else(by_ssrc).or_else(by_payload_type)
+        let of_mid = |mid: &[u8]| tracks.iter().position(|t| t.config.mid.as_bytes() == mid);
+        if let Some((_, mid)) = mid {
+            return of_mid(mid); // who names another section belongs to none of these
+        }
+        let by_ssrc = tracks
+            .iter()
+            .position(|t| t.config.ssrcs.contains(&rtp.ssrc));
+        if by_ssrc.is_some() {
+            return by_ssrc;
+        }
+        if let Some(former) = self.bindings.former(rtp.ssrc) {
+            return of_mid(former.mid.as_bytes());
+        }
+        let mut candidates = (0..tracks.len()).filter(|&i| carries(&tracks[i]));
+        candidates.next().filter(|_| candidates.next().is_none())
     }
 }

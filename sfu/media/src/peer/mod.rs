@@ -4,13 +4,13 @@
 //! on each [`Input`] they leave. Call [`Peer::poll_feedback`] every 10 ms and
 //! [`Peer::poll_reports`] every second while the peer lives.
 
+mod bindings;
 mod control;
 mod inbound;
+mod spent;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::congestion::{Pace, Pacer, SentPackets, TwccRecorder};
@@ -22,9 +22,9 @@ use crate::packet::rtcp;
 use crate::repair::red::{AudioLink, RedPlan};
 use crate::route::{Released, Route};
 use crate::track::{Link, Origin, Packet, Past, RtpSink, SenderClock, Stamp, Uptrack};
+use bindings::Bindings;
+use spent::Spent;
 
-/// Streams one peer may have: three simulcast layers and their RTX for a dozen tracks.
-const MAX_STREAMS: usize = 64;
 /// SRTP datagrams kept until the keys are in place: a peer that finished the handshake last may
 /// send before Python has told us the keys, and its first packets are a keyframe.
 const MAX_EARLY: usize = 64;
@@ -121,14 +121,6 @@ pub struct Srtp {
     pub outbound: Outbound,
 }
 
-/// What an SSRC of the peer is.
-#[derive(Clone, Copy, Debug)]
-struct Binding {
-    uptrack: usize,
-    layer: usize,
-    repair: bool,
-}
-
 /// One connection.
 pub struct Peer {
     /// Its name across the seam.
@@ -150,7 +142,8 @@ pub struct Peer {
     early: Vec<Vec<u8>>,
     /// Memory for report blocks, used again and again.
     blocks: Vec<rtcp::ReportBlock>,
-    bindings: FxHashMap<u32, Binding>,
+    bindings: Bindings,
+    spent: Spent,
     twcc: TwccRecorder,
     rtt: Micros,
     /// Packets that had been sent when redundancy was last planned, and when that was.
@@ -177,7 +170,8 @@ impl Peer {
             sent: SentPackets::default(),
             early: Vec::new(),
             blocks: Vec::new(),
-            bindings: FxHashMap::default(),
+            bindings: Bindings::default(),
+            spent: Spent::default(),
             twcc: TwccRecorder::default(),
             rtt: 0,
             planned: (0, 0),
@@ -194,6 +188,41 @@ impl Peer {
         match (self.rtt, told) {
             (0, rtt) | (rtt, 0) => rtt,
             (reported, told) => reported.min(told),
+        }
+    }
+
+    /// Forget a published track; the last of them takes its index.
+    pub fn remove_uptrack(&mut self, index: usize) {
+        let track = self.uptracks.swap_remove(index);
+        let moved = self.uptracks.len();
+        for ssrc in self.bindings.remove_track(index, moved, &track.config) {
+            self.forget_stream(ssrc);
+        }
+    }
+
+    /// A track to send to it; one under an SSRC that was used before goes on with its numbers.
+    pub fn add_sink(&mut self, mut sink: RtpSink) {
+        for (ssrc, _) in sink.numbers() {
+            if let Some(next) = self.spent.take(ssrc) {
+                sink.go_on_from(ssrc, next);
+            }
+        }
+        self.sinks.push(sink);
+        self.expect_news();
+    }
+
+    /// Send a track no more; the last of them takes its index.
+    pub fn remove_sink(&mut self, index: usize) -> RtpSink {
+        let sink = self.sinks.swap_remove(index);
+        for (ssrc, next) in sink.numbers() {
+            self.spent.note(ssrc, next);
+        }
+        sink
+    }
+
+    fn forget_stream(&mut self, ssrc: u32) {
+        if let Some(srtp) = self.srtp.as_mut() {
+            srtp.inbound.forget(ssrc);
         }
     }
 
@@ -255,7 +284,7 @@ impl Peer {
     }
 
     /// A viewer who will tell what arrives is sent pictures with care until he does.
-    pub fn expect_news(&mut self) {
+    fn expect_news(&mut self) {
         if self.sent.state().is_none() && self.sinks.iter().any(RtpSink::is_numbered) {
             self.pacer.set_pace(Pace::FIRST);
         }

@@ -165,6 +165,16 @@ impl Engine {
         Ok(id)
     }
 
+    fn remove_uptrack(&self, uptrack: u32) {
+        let uptrack = UptrackId(uptrack);
+        self.command(uptrack.shard(), Command::RemoveUptrack(uptrack));
+    }
+
+    fn remove_downtrack(&self, downtrack: u32) {
+        let downtrack = DowntrackId(downtrack);
+        self.command(downtrack.shard(), Command::RemoveDowntrack(downtrack));
+    }
+
     #[pyo3(signature = (downtrack, uptrack))]
     fn set_source(&self, downtrack: u32, uptrack: Option<u32>) {
         let downtrack = DowntrackId(downtrack);

@@ -6,25 +6,12 @@ use std::sync::Arc;
 use super::{Event, Message, Shard};
 use crate::clock::Micros;
 use crate::congestion::PACING_INTERVAL;
+use crate::demand::Layers;
 use crate::ids::UptrackId;
 use crate::outbox::{Outbox, Transmit};
 use crate::peer::Peer;
-use crate::route::{Lagging, MAX_LAYERS, Route};
+use crate::route::{Lagging, Route};
 use crate::track::{Origin, Packet, SenderClock};
-
-/// A set of simulcast layers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Layers(u8);
-
-impl Layers {
-    fn add(&mut self, layer: u8) {
-        self.0 |= 1u8.checked_shl(layer.into()).unwrap_or(0);
-    }
-
-    fn iter(self) -> impl Iterator<Item = u8> {
-        (0..MAX_LAYERS as u8).filter(move |layer| self.0 & (1 << layer) != 0)
-    }
-}
 
 impl Shard {
     /// Send on what was taken and need not be held any longer: for each track and viewer the
@@ -130,9 +117,9 @@ impl Shard {
         for journal in &mut route.journals {
             journal.handle_packet(&packet, best);
         }
-        for &shard in &route.shards {
+        for shard in &route.shards {
             let message = Message::Media(track, Arc::clone(&packet));
-            self.messages.push((shard, message));
+            self.messages.push((shard.index, message));
         }
         if !route.is_holding() {
             self.fed.push(track);
@@ -150,9 +137,9 @@ impl Shard {
             return;
         };
         route.handle_sender_report(origin, clock);
-        for &shard in &route.shards {
+        for shard in &route.shards {
             self.messages
-                .push((shard, Message::Clock(track, origin, clock)));
+                .push((shard.index, Message::Clock(track, origin, clock)));
         }
     }
 

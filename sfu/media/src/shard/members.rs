@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use super::{Message, Shard};
 use crate::clock::Micros;
+use crate::demand::{Demand, Wants};
 use crate::ice::{Credentials, IceLite};
 use crate::ids::{DowntrackId, PeerId, UptrackId};
 use crate::outbox::{Outbox, Transmit};
 use crate::peer::{Peer, Srtp};
-use crate::route::{Route, Viewer};
+use crate::route::{Route, ShardTaker, Viewer};
 use crate::track::{
     JournalTrack, Limit, PlayoutDelay, Recording, RtpSink, RtpSinkConfig, Uptrack, UptrackConfig,
 };
@@ -102,28 +103,82 @@ impl Shard {
         }
     }
 
-    pub(super) fn add_uptrack(&mut self, peer: PeerId, id: UptrackId, config: UptrackConfig) {
+    pub(super) fn add_uptrack(
+        &mut self,
+        peer: PeerId,
+        id: UptrackId,
+        config: UptrackConfig,
+        now: Micros,
+    ) {
         let Some((slot, peer)) = self.peer_mut(peer) else {
             return;
         };
-        let video = config.codec.is_video();
+        let mut route = Route::new(id, config.codec.is_video());
+        route.demand = Some(Demand::new(config.rids.len(), now));
         peer.uptracks.push(Uptrack::new(id, config));
         let index = peer.uptracks.len() - 1;
         self.uptracks.insert(id, (slot, index));
         if index == 0 {
             self.publishers.push(slot);
         }
-        self.routes.insert(id, Route::new(id, video));
+        self.routes.insert(id, route);
     }
 
     pub(super) fn add_downtrack(&mut self, peer: PeerId, id: DowntrackId, config: RtpSinkConfig) {
         let Some((slot, peer)) = self.peer_mut(peer) else {
             return;
         };
-        peer.sinks.push(RtpSink::new(id, config));
-        peer.expect_news();
+        peer.add_sink(RtpSink::new(id, config));
         let sink = peer.sinks.len() - 1;
         self.downtracks.insert(id, Viewer { peer: slot, sink });
+    }
+
+    /// Those who take it wait for another source; journals have it to its end.
+    pub(super) fn remove_uptrack(&mut self, id: UptrackId) {
+        let Some((slot, index)) = self.uptracks.remove(&id) else {
+            return;
+        };
+        self.end_route(id);
+        let Some(peer) = self.peers[slot].as_mut() else {
+            return;
+        };
+        peer.remove_uptrack(index);
+        if let Some(moved) = peer.uptracks.get(index) {
+            self.uptracks.insert(moved.id, (slot, index));
+        }
+        if peer.uptracks.is_empty() {
+            self.publishers.retain(|s| *s != slot);
+        }
+    }
+
+    pub(super) fn remove_downtrack(&mut self, id: DowntrackId) {
+        let Some(viewer) = self.downtracks.remove(&id) else {
+            return;
+        };
+        let Some(peer) = self.peers[viewer.peer].as_mut() else {
+            return;
+        };
+        let gone = peer.remove_sink(viewer.sink);
+        let last = Viewer {
+            sink: peer.sinks.len(),
+            ..viewer
+        };
+        let moved = peer.sinks.get(viewer.sink).map(|s| (s.id, s.source));
+        self.beginners.retain(|(_, v)| *v != viewer);
+        if let Some(track) = gone.source {
+            if let Some(route) = self.routes.get_mut(&track) {
+                route.forget_viewer(viewer);
+            }
+            self.drop_idle_route(track);
+        }
+        if let Some((moved, source)) = moved {
+            self.downtracks.insert(moved, viewer);
+            let beginners = self.beginners.iter_mut().filter(|(_, v)| *v == last);
+            beginners.for_each(|(_, v)| *v = viewer);
+            if let Some(route) = source.and_then(|track| self.routes.get_mut(&track)) {
+                route.rename_viewer(last, viewer);
+            }
+        }
     }
 
     pub(super) fn set_source(&mut self, id: DowntrackId, source: Option<UptrackId>, now: Micros) {
@@ -133,6 +188,9 @@ impl Shard {
         let Some(peer) = self.peers[viewer.peer].as_mut() else {
             return;
         };
+        let here = self.config.index;
+        let gone = |track: &UptrackId| track.shard() == here && !self.routes.contains_key(track);
+        let source = source.filter(|track| !gone(track));
         let sink = &mut peer.sinks[viewer.sink];
         if sink.source == source {
             return;
@@ -161,6 +219,7 @@ impl Shard {
             let sink = &mut peer.sinks[viewer.sink];
             sink.downtrack.pause(paused);
             if let (Some(track), false) = (sink.source, paused) {
+                self.reconsider(track);
                 self.want_picture(track);
             }
         }
@@ -179,7 +238,9 @@ impl Shard {
             return;
         };
         let layer = route.serve(limit.stream);
-        if route.video && sink.downtrack.waits_for_keyframe(layer) {
+        let waits = route.video && sink.downtrack.waits_for_keyframe(layer);
+        self.reconsider(track);
+        if waits {
             self.request_keyframe(track, Some(layer));
         }
     }
@@ -210,6 +271,7 @@ impl Shard {
             let config = &peer.uptracks[index].config;
             let journal = JournalTrack::new(recording, config.codec, config.clock_rate);
             route.journals.push(journal);
+            self.reconsider(track);
             self.want_picture(track);
         }
     }
@@ -246,6 +308,7 @@ impl Shard {
         }
         if let Some(route) = self.routes.get_mut(&track) {
             route.viewers.push(viewer);
+            self.reconsider(track);
         }
     }
 
@@ -276,8 +339,12 @@ impl Shard {
     pub(super) fn subscribe_shard(&mut self, track: UptrackId, shard: usize) {
         match self.routes.get_mut(&track) {
             Some(route) => {
-                if !route.shards.contains(&shard) {
-                    route.shards.push(shard);
+                if route.shards.iter().all(|s| s.index != shard) {
+                    let wants = Wants::default();
+                    route.shards.push(ShardTaker {
+                        index: shard,
+                        wants,
+                    });
                 }
                 self.want_picture(track);
             }
@@ -300,7 +367,93 @@ impl Shard {
             }
         }
         for shard in route.shards {
-            self.messages.push((shard, Message::Ended(track)));
+            self.messages.push((shard.index, Message::Ended(track)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Codec;
+    use crate::outbox::Outgoing;
+    use crate::packet::extension::ExtensionMap;
+    use crate::shard::{Command, ShardConfig};
+
+    struct Nowhere;
+
+    impl Transmit for Nowhere {
+        fn transmit(&mut self, _: &[u8], _: &[Outgoing]) {}
+    }
+
+    fn uptrack() -> Box<UptrackConfig> {
+        Box::new(UptrackConfig {
+            mid: "0".into(),
+            codec: Codec::Vp8,
+            payload_type: 96,
+            rtx_payload_type: None,
+            clock_rate: 90_000,
+            nack: true,
+            extensions: ExtensionMap::default(),
+            rids: Vec::new(),
+            ssrcs: vec![1],
+        })
+    }
+
+    fn downtrack(ssrc: u32) -> Box<RtpSinkConfig> {
+        Box::new(RtpSinkConfig {
+            mid: "0".into(),
+            codec: Codec::Vp8,
+            payload_type: 96,
+            rtx: None,
+            red_payload_type: None,
+            clock_rate: 90_000,
+            ssrc,
+            cname: String::new(),
+            extensions: ExtensionMap::default(),
+            start: (0, 0),
+        })
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_thousand_tracks() {
+        let mut outbox = Outbox::new(Box::new(Nowhere));
+        let config = ShardConfig {
+            index: 0,
+            consent_timeout: 1,
+        };
+        let mut shard = Shard::new(config);
+        let mut tell = |command| shard.handle_command(command, 7, &mut outbox);
+        let peer = PeerId(1 << 8);
+        let credentials = Credentials {
+            ufrag: "u".into(),
+            pwd: "p".into(),
+        };
+        tell(Command::AddPeer(peer, credentials));
+        let steady = (UptrackId(2 << 8), DowntrackId(3 << 8));
+        tell(Command::AddUptrack(peer, steady.0, uptrack()));
+        tell(Command::AddDowntrack(peer, steady.1, downtrack(3)));
+        for id in (4..1_004).map(|n| n << 8) {
+            let (up, down) = (UptrackId(id), DowntrackId(id));
+            tell(Command::AddUptrack(peer, up, uptrack()));
+            tell(Command::AddDowntrack(peer, down, downtrack(id)));
+            tell(Command::SetSource(down, Some(up)));
+            tell(Command::SetSource(steady.1, Some(up)));
+            if id % 512 == 0 {
+                tell(Command::RemoveUptrack(up));
+                tell(Command::RemoveDowntrack(down));
+            } else {
+                tell(Command::RemoveDowntrack(down));
+                tell(Command::RemoveUptrack(up));
+            }
+        }
+        assert_eq!((shard.uptracks.len(), shard.downtracks.len()), (1, 1));
+        assert_eq!((shard.routes.len(), shard.publishers.len()), (1, 1));
+        assert!(shard.fed.is_empty() && shard.paced.is_empty() && shard.beginners.is_empty());
+        let peer = shard.peers().next().expect("one");
+        assert_eq!((peer.uptracks.len(), peer.sinks.len()), (1, 1));
+        assert_eq!(peer.sinks[0].source, None);
+        shard.handle_command(Command::RemoveUptrack(steady.0), 7, &mut outbox);
+        assert!(shard.publishers.is_empty() && shard.routes.is_empty());
     }
 }

@@ -6,10 +6,11 @@
 //!
 //! This file is the way in; `media.rs` carries what came in to those who take it, `beginning.rs`
 //! gives who comes late a picture, `links.rs` looks after the ways to viewers, `members.rs` keeps
-//! who is here, `connections.rs` knows TCP.
+//! who is here, `connections.rs` knows TCP, `demand.rs` what is wanted of a publisher.
 
 mod beginning;
 mod connections;
+mod demand;
 mod links;
 mod media;
 mod members;
@@ -21,6 +22,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::congestion::LinkState;
 use crate::counters::ShardCounters;
+use crate::demand::Wants;
 use crate::ice::{Check, Credentials};
 use crate::ids::{DowntrackId, JournalId, PeerId, UptrackId};
 use crate::outbox::{ConnectionId, Outbox, Path, Transmit};
@@ -53,8 +55,12 @@ pub enum Command {
     SetKeys(PeerId, Box<Srtp>),
     /// Expect a published track.
     AddUptrack(PeerId, UptrackId, Box<UptrackConfig>),
+    /// Forget a published track.
+    RemoveUptrack(UptrackId),
     /// A track to send to the peer.
     AddDowntrack(PeerId, DowntrackId, Box<RtpSinkConfig>),
+    /// Send it no more.
+    RemoveDowntrack(DowntrackId),
     /// Feed a downtrack.
     SetSource(DowntrackId, Option<UptrackId>),
     /// Stop or go on.
@@ -86,6 +92,8 @@ pub enum Message {
     Clock(UptrackId, Origin, SenderClock),
     /// A viewer here waits for a keyframe of this layer of your track.
     KeyframeWanted(UptrackId, u8),
+    /// This shard's takers want this of your track.
+    Wanted(UptrackId, usize, Wants),
     /// My track is gone.
     Ended(UptrackId),
 }
@@ -103,6 +111,8 @@ pub enum Event {
     StreamStarted(UptrackId, String, u32),
     /// What the layers of a track cost now.
     LayersChanged(UptrackId, Vec<LayerRate>),
+    /// The simulcast streams of a track that anybody takes, in the order of the offer.
+    LayersWanted(UptrackId, Vec<u8>),
     /// What the way to a viewer carries now.
     LinkChanged(PeerId, LinkState),
 }
@@ -141,6 +151,8 @@ pub struct Shard {
     paced: Vec<UptrackId>,
     /// Viewers who begin with packets of the past.
     beginners: Vec<(UptrackId, Viewer)>,
+    /// Tracks of which more may be wanted than was told, and when to look at them.
+    reconsidered: Vec<(UptrackId, Micros)>,
     hold: Micros,
     next_release: Micros,
     next_pace: Micros,
@@ -177,6 +189,7 @@ impl Shard {
             fed: Vec::new(),
             paced: Vec::new(),
             beginners: Vec::new(),
+            reconsidered: Vec::new(),
             hold: 0,
             next_release: Micros::MAX,
             next_pace: Micros::MAX,
@@ -226,7 +239,9 @@ impl Shard {
             Command::RotateCredentials(id, new) => self.rotate_credentials(id, new, now),
             Command::SendDtls(id, datagram) => self.send_dtls(id, &datagram, outbox),
             Command::SetKeys(id, srtp) => self.set_keys(id, *srtp, now, outbox),
-            Command::AddUptrack(peer, id, config) => self.add_uptrack(peer, id, *config),
+            Command::AddUptrack(peer, id, config) => self.add_uptrack(peer, id, *config, now),
+            Command::RemoveUptrack(id) => self.remove_uptrack(id),
+            Command::RemoveDowntrack(id) => self.remove_downtrack(id),
             Command::AddDowntrack(peer, id, config) => self.add_downtrack(peer, id, *config),
             Command::SetSource(id, source) => self.set_source(id, source, now),
             Command::SetPaused(id, paused) => self.set_paused(id, paused),
@@ -247,12 +262,13 @@ impl Shard {
             Message::Subscribe(track, shard) => self.subscribe_shard(track, shard),
             Message::Unsubscribe(track, shard) => {
                 if let Some(route) = self.routes.get_mut(&track) {
-                    route.shards.retain(|s| *s != shard);
+                    route.shards.retain(|s| s.index != shard);
                 }
             }
             Message::Media(track, packet) => self.take_media(track, packet),
             Message::Clock(track, origin, clock) => self.take_clock(track, origin, clock),
             Message::KeyframeWanted(track, layer) => self.request_keyframe(track, Some(layer)),
+            Message::Wanted(track, shard, wants) => self.take_wants(track, shard, wants),
             Message::Ended(track) => self.end_route(track),
         }
     }
@@ -276,7 +292,12 @@ impl Shard {
         self.visit = (self.visit + 1) % VISITS;
         for slot in (self.visit..self.peers.len()).step_by(VISITS) {
             self.visit_peer(slot, now, outbox);
+            self.visit_demand_of(slot, now);
         }
+        if self.visit == 0 {
+            self.reconsider_copies();
+        }
+        self.visit_demand(now);
     }
 
     // ------------------------------------------------------------------ poll

@@ -154,6 +154,11 @@ impl Downtrack {
         }
     }
 
+    /// Before anything was sent: the number to begin with.
+    pub fn go_on_from(&mut self, sequence: u64) {
+        self.next_sequence = sequence;
+    }
+
     /// The most it may get.
     #[inline]
     pub fn limit(&self) -> Limit {
@@ -216,6 +221,11 @@ impl Downtrack {
         !self.paused && (other || larger())
     }
 
+    /// Whether nothing is to be sent for now.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The simulcast layer in use.
     pub fn layer(&self) -> Option<u8> {
         self.origin().map(|origin| origin.layer)
@@ -266,7 +276,7 @@ impl Downtrack {
 
     /// The source is another one now, or gone. What was sent of the old one cannot be traced.
     pub fn handle_source_change(&mut self) {
-        self.flowing = false;
+        (self.flowing, self.hurried) = (false, false);
         self.stretches.clear();
         self.stream = None;
     }

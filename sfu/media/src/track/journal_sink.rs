@@ -51,6 +51,11 @@ impl JournalTrack {
         self.recording.journal
     }
 
+    /// The simulcast layer that is recorded.
+    pub fn layer(&self) -> Option<u8> {
+        self.downtrack.layer()
+    }
+
     /// Record a packet if the gate lets it through.
     pub fn handle_packet(&mut self, packet: &Arc<Packet>, best: u8) {
         let Some(stamp) = self.downtrack.handle_packet(packet, best) else {

@@ -174,6 +174,24 @@ impl RtpSink {
         }
     }
 
+    /// Its streams' SSRCs, and the number that each goes on with.
+    pub fn numbers(&self) -> impl Iterator<Item = (u32, u64)> + use<> {
+        let rtx = self.config.rtx.map(|(_, ssrc)| ssrc);
+        let rtx = rtx.map(|ssrc| (ssrc, self.rtx_sequence + 1));
+        [(self.config.ssrc, self.downtrack.next_sequence())]
+            .into_iter()
+            .chain(rtx)
+    }
+
+    /// Before anything was sent: one of its streams has a past, and begins with this number.
+    pub fn go_on_from(&mut self, ssrc: u32, next: u64) {
+        if ssrc == self.config.ssrc {
+            self.downtrack.go_on_from(next);
+        } else {
+            self.rtx_sequence = next.saturating_sub(1);
+        }
+    }
+
     /// Send a packet if the gate lets it through, with so much padding; returns its length.
     #[inline]
     pub fn forward<T: Transmit + ?Sized>(

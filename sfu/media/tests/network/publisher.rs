@@ -54,6 +54,10 @@ pub struct Publisher {
     rtx: bool,
     transport_sequence: u16,
     layers: Vec<Layer>,
+    shard: usize,
+    config: UptrackConfig,
+    /// What its packets say of their section.
+    pub mid: Option<&'static str>,
 }
 
 impl Publisher {
@@ -117,7 +121,7 @@ impl Publisher {
         };
         network.command(
             shard,
-            Command::AddUptrack(client.peer, track, Box::new(config)),
+            Command::AddUptrack(client.peer, track, Box::new(config.clone())),
         );
         let single = [("", 900)];
         let layers = if rids.is_empty() { &single[..] } else { rids };
@@ -146,7 +150,29 @@ impl Publisher {
             rtx,
             transport_sequence: 65_000,
             layers: layers.iter().enumerate().map(layer).collect(),
+            shard,
+            config,
+            mid: Some("0"),
         }
+    }
+
+    /// One more track like its own, in this section.
+    pub fn add_track(&self, network: &mut Network, mid: &str) -> UptrackId {
+        let track = UptrackId(network.ids.next(self.shard));
+        let config = UptrackConfig {
+            mid: mid.into(),
+            ..self.config.clone()
+        };
+        let add = Command::AddUptrack(self.client.peer, track, Box::new(config));
+        network.command(self.shard, add);
+        track
+    }
+
+    /// Its track is gone, and there is another in this section.
+    pub fn replace_track(&mut self, network: &mut Network, mid: &'static str) {
+        network.command(self.shard, Command::RemoveUptrack(self.track));
+        self.track = self.add_track(network, mid);
+        self.mid = Some(mid);
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -364,8 +390,10 @@ impl Publisher {
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let transport = self.transport_sequence.to_be_bytes();
         let rid_id = if repair { REPAIRED_RID_ID } else { RID_ID };
-        let mut elements = vec![(MID_ID, &b"0"[..]), (TWCC_ID, &transport[..])];
-        if self.rids {
+        let mid = self.mid.map(|mid| (MID_ID, mid.as_bytes()));
+        let mut elements = vec![(TWCC_ID, &transport[..])];
+        elements.extend(mid);
+        if self.rids && mid.is_some() {
             elements.push((rid_id, self.layers[index].rid.as_bytes()));
         }
         let mut datagram = Vec::new();

@@ -76,6 +76,7 @@ pub struct Viewer {
     ssrc: u32,
     rtx_ssrc: u32,
     asked: BTreeMap<u64, Micros>,
+    config: RtpSinkConfig,
 }
 
 impl Viewer {
@@ -108,7 +109,7 @@ impl Viewer {
         };
         network.command(
             shard,
-            Command::AddDowntrack(client.peer, track, Box::new(config)),
+            Command::AddDowntrack(client.peer, track, Box::new(config.clone())),
         );
         network.command(shard, Command::SetSource(track, Some(source)));
         Self {
@@ -137,7 +138,25 @@ impl Viewer {
             ssrc,
             rtx_ssrc,
             asked: BTreeMap::new(),
+            config,
         }
+    }
+
+    /// Its track is removed; the second and the sound stay.
+    pub fn leave(&mut self, network: &mut Network) {
+        network.command(self.shard, Command::RemoveDowntrack(self.track));
+    }
+
+    /// It gets a track in the same section, under the same SSRCs.
+    pub fn return_to(&mut self, network: &mut Network, source: UptrackId) {
+        self.track = DowntrackId(network.ids.next(self.shard));
+        let config = RtpSinkConfig {
+            start: (1, 1),
+            ..self.config.clone()
+        };
+        let add = Command::AddDowntrack(self.client.peer, self.track, Box::new(config));
+        network.command(self.shard, add);
+        network.command(self.shard, Command::SetSource(self.track, Some(source)));
     }
 
     /// Take a track of sound, too.
