@@ -121,10 +121,6 @@ class Watch:
     publication: int | None = None
     """This one and no other, whatever `whose` says."""
 
-    def takes(self, track: Track) -> bool:
-        """Whether this track is what the downtrack waits for."""
-        return (self.source, self.codec) == (track.source, track.codec)
-
 
 @dataclass(frozen=True, slots=True)
 class Audience:

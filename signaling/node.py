@@ -25,6 +25,7 @@ from signaling.api import Api
 from signaling.classroom import ClassroomConfig
 from signaling.config import MAX_SHARDS, NodeConfig
 from signaling.delivery import Budgets
+from signaling.desk import Desks
 from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
@@ -164,8 +165,9 @@ def make_app(
     """All of the node's HTTP."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app.on_response_prepare.append(allow_cross_origin)
-    app.add_routes(Whip(registry, config.keys, door).routes())
-    app.add_routes(Whep(registry, config.keys, door).routes())
+    desks = Desks(registry)
+    app.add_routes(Whip(registry, desks, config.keys, door).routes())
+    app.add_routes(Whep(registry, desks, config.keys, door).routes())
     app.add_routes(api.routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())

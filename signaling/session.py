@@ -12,7 +12,7 @@ from sfu.negotiation import Offer, Section
 from signaling import answering
 from signaling.answering import Answering
 from signaling.connection import Connection, MediaPlane
-from signaling.events import Role, Track, Watch
+from signaling.events import Role, Track, Watch, Whose
 from signaling.plan import Give, Intent, Take, Talk
 
 __all__ = ["MediaPlane", "Session", "SessionHandler"]
@@ -154,7 +154,7 @@ class Session:
 
     def _watch(self, section: Section, intent: Give) -> Watch:
         downtrack = self._connection.downtracks[section.mid]
-        return Watch(self.id, downtrack.id, intent.source, downtrack.codec.name)
+        return Watch(self.id, downtrack.id, intent.source, downtrack.codec.name, intent.whose)
 
 
 def _wanted(intent: Intent, stream: str) -> answering.Intent:
@@ -162,6 +162,8 @@ def _wanted(intent: Intent, stream: str) -> answering.Intent:
         case Take():
             return answering.Receive(intent.codec)
         case Give():
+            if intent.whose is Whose.FLOOR:
+                return answering.Send(intent.codec, "floor", intent.source)
             name = "slides" if intent.source == "slides" else stream
             return answering.Send(intent.codec, name, intent.source)
         case Talk():
