@@ -31,6 +31,8 @@ RELIABLE, LOSSY = "_reliable", "_lossy"
 MAX_PACKET = 64 * 1024
 _RATE, _BURST = 2_000.0, 10_000
 _LESSON_RATE, _LESSON_BURST = 6_000.0, 30_000
+_SERVED = 100
+"""What a packet to a server-side participant costs: 20 a second, 100 at once."""
 _MAX_WAITING, _MAX_WAITING_BYTES = 512, 2 * 1024 * 1024
 _MAX_KEPT, _MAX_KEPT_BYTES, _KEPT_SECONDS = 1_024, 4 * 1024 * 1024, 60.0
 _TRY_AGAIN = 0.05
@@ -48,7 +50,6 @@ class _Member:
     identity: str
     sid: str
     send: Send
-    may_send: bool
     since: float
     allowance: Allowance
     waiting: deque[bytes] = field(default_factory=deque)
@@ -68,11 +69,15 @@ class _Kept:
 
 
 class Relay:
-    """The data of one lesson. `clock` is a steady one, in seconds; `later` calls back."""
+    """The data of one lesson. `clock` is a steady one, in seconds; `later` calls back;
+    `may_send` tells whether a session may say anything now."""
 
-    def __init__(self, clock: Callable[[], float], later: CallLater) -> None:
+    def __init__(
+        self, clock: Callable[[], float], later: CallLater, may_send: Callable[[str], bool]
+    ) -> None:
         self._clock = clock
         self._later = later
+        self._may_send = may_send
         self._members: dict[str, _Member] = {}
         self._servers: dict[str, Handler] = {}
         self._allowance = Allowance(_LESSON_RATE, _LESSON_BURST, clock())
@@ -86,20 +91,15 @@ class Relay:
 
     # --- who is here
 
-    def enter(self, session: str, identity: str, sid: str, send: Send, *, may_send: bool) -> None:
+    def enter(self, session: str, identity: str, sid: str, send: Send) -> None:
         """A participant is here; its channels may open later."""
         now = self._clock()
         allowance = Allowance(_RATE, _BURST, now)
-        self._members[session] = _Member(identity, sid, send, may_send, now, allowance)
+        self._members[session] = _Member(identity, sid, send, now, allowance)
 
     def leave(self, session: str) -> None:
         """It is gone, with all that waits for it."""
         self._members.pop(session, None)
-
-    def permit(self, session: str, *, may_send: bool) -> None:
-        """Its grants have changed."""
-        if member := self._members.get(session):
-            member.may_send = may_send
 
     def serve(self, identity: str, handler: Handler) -> None:
         """Packets that name this identity go to a handler of ours instead."""
@@ -117,7 +117,7 @@ class Relay:
         sender = self._members.get(session)
         if sender is None or label not in (RELIABLE, LOSSY):
             return
-        packet = self._parsed(sender, raw)
+        packet = self._parsed(sender, raw) if self._may_send(session) else None
         if packet is None:
             self.dropped += 1
             return
@@ -127,7 +127,7 @@ class Relay:
             sender.last_sequence = packet.sequence
         wanted = wanted_identities(packet, self._identity_of)
         for identity in wanted & self._servers.keys():
-            self._servers[identity](session, packet)
+            self._ask(sender, session, identity, packet)
             wanted -= {identity}
             if not wanted:
                 return
@@ -179,7 +179,7 @@ class Relay:
 
     def _parsed(self, sender: _Member, raw: bytes) -> models.DataPacket | None:
         """The packet as it goes on, or None for one that may not."""
-        if not sender.may_send or len(raw) > MAX_PACKET:
+        if len(raw) > MAX_PACKET:
             return None
         try:
             packet = models.DataPacket.FromString(raw)
@@ -193,6 +193,12 @@ class Relay:
             packet.user.participant_identity = sender.identity
             packet.user.participant_sid = sender.sid
         return packet
+
+    def _ask(self, sender: _Member, session: str, identity: str, packet: models.DataPacket) -> None:
+        if sender.allowance.take(self._clock(), _SERVED):
+            self._servers[identity](session, packet)
+        else:
+            self.dropped += 1
 
     def _spread(
         self,

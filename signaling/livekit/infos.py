@@ -111,14 +111,17 @@ def room_metadata(lesson: Lesson) -> str:
     else a JSON object: `floor` (an identity or null), `hands` (identities, who asked first
     first), and the keys of what was written, or, where that is no object, all of it as `metadata`.
     """
-    floor = lesson.floor
-    if floor.holder is None and not floor.hands:
+    if lesson.floor.holder is None and not lesson.floor.hands:
         return lesson.metadata
-    said = _as_object(lesson.metadata)
-    holder = lesson.members.get(floor.holder) if floor.holder is not None else None
-    hands = [lesson.members[session].identity for session in floor.hands]
-    mine = {"floor": holder.identity if holder is not None else None, "hands": hands}
-    return json.dumps({**said, **mine}, ensure_ascii=False, separators=(",", ":"))
+    said = {**_as_object(lesson.metadata), **floor_of(lesson)}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def floor_of(lesson: Lesson) -> dict[str, object]:
+    """Who has the floor and who asks for it, by identity."""
+    holder = lesson.members.get(lesson.floor.holder or "")
+    hands = [lesson.members[session].identity for session in lesson.floor.hands]
+    return {"floor": holder.identity if holder is not None else None, "hands": hands}
 
 
 def _as_object(metadata: str) -> dict[str, object]:

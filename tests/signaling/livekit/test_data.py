@@ -16,11 +16,16 @@ class World:
         self.timers: list[Callable[[], None]] = []
         self.heard: dict[str, list[tuple[str, models.DataPacket]]] = {}
         self.shut: set[str] = set()
-        self.relay = Relay(lambda: self.now, lambda _, call: self.timers.append(call))
+        self.mute: set[str] = set()
+        self.relay = Relay(
+            lambda: self.now,
+            lambda _, call: self.timers.append(call),
+            lambda session: session not in self.mute,
+        )
         for name in ("ann", "bob", "eve"):
             self.enter(name)
 
-    def enter(self, name: str, *, may_send: bool = True) -> None:
+    def enter(self, name: str) -> None:
         self.heard[name] = []
 
         def send(label: str, raw: bytes) -> bool:
@@ -29,7 +34,7 @@ class World:
             self.heard[name].append((label, models.DataPacket.FromString(raw)))
             return True
 
-        self.relay.enter(f"s-{name}", name, f"PA_{name}", send, may_send=may_send)
+        self.relay.enter(f"s-{name}", name, f"PA_{name}", send)
 
     def say(self, name: str, packet: models.DataPacket, label: str = RELIABLE) -> None:
         self.relay.received(f"s-{name}", label, packet.SerializeToString())
@@ -135,11 +140,11 @@ def test_bytes_that_wait_are_bounded(world: World) -> None:
 
 class TestRules:
     def test_who_may_not_send_is_not_heard(self, world: World) -> None:
-        world.enter("mute", may_send=False)
-        world.say("mute", user(b"x"))
+        world.mute.add("s-ann")
+        world.say("ann", user(b"x"))
         assert world.texts("bob") == []
-        world.relay.permit("s-mute", may_send=True)
-        world.say("mute", user(b"y"))
+        world.mute.clear()
+        world.say("ann", user(b"y"))
         assert world.texts("bob") == [b"y"]
 
     @pytest.mark.parametrize("raw", [b"", b"\xff\xff\xff", b"x" * 70_000, b"\x12\xff\x01a"])
@@ -221,6 +226,16 @@ def test_a_server_side_participant_is_asked_alone(world: World) -> None:
     world.say("ann", models.DataPacket(rpc_request=request, destination_identities=["classroom"]))
     assert asked == [("s-ann", "raise_hand")]
     assert world.heard["bob"] == []
+
+
+def test_who_floods_it_is_cut(world: World) -> None:
+    asked: list[str] = []
+    world.relay.serve("classroom", lambda session, packet: asked.append(session))
+    request = models.DataPacket(destination_identities=["classroom"])
+    request.rpc_request.method = "raise_hand"
+    for _ in range(500):
+        world.say("ann", request)
+    assert len(asked) == 100
 
 
 def test_the_server_speaks_to_some_or_all(world: World) -> None:
