@@ -51,7 +51,7 @@ class RpcFailure(Exception):  # noqa: N818  (named for what is the case)
         self.message = message
 
 
-class Desk:
+class ClassroomParticipant:
     """Takes the requests of one lesson."""
 
     def __init__(self, house: House, relay: Relay) -> None:
@@ -115,11 +115,11 @@ class Desk:
         return seats[-1]
 
 
-_METHODS: Mapping[str, Callable[[Desk, str, Mapping[str, Any]], Event]] = {
-    "raise_hand": Desk._raise_hand,
-    "lower_hand": Desk._lower_hand,
-    "grant_floor": Desk._grant_floor,
-    "revoke_floor": Desk._revoke_floor,
+_METHODS: Mapping[str, Callable[[ClassroomParticipant, str, Mapping[str, Any]], Event]] = {
+    "raise_hand": ClassroomParticipant._raise_hand,
+    "lower_hand": ClassroomParticipant._lower_hand,
+    "grant_floor": ClassroomParticipant._grant_floor,
+    "revoke_floor": ClassroomParticipant._revoke_floor,
 }
 
 

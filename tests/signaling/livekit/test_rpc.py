@@ -10,7 +10,7 @@ from signaling.events import Grants, Role
 from signaling.livekit import rpc
 from signaling.livekit.data import RELIABLE, Relay
 from signaling.livekit.profile import update_metadata
-from signaling.livekit.rpc import Desk
+from signaling.livekit.rpc import ClassroomParticipant
 from tests.signaling.livekit.stand import Stand
 
 
@@ -20,7 +20,7 @@ class Class(Stand):
     def __init__(self) -> None:
         super().__init__()
         self.relay = Relay(lambda: self.now, self.later, self.lesson.may_send)
-        self.desk = Desk(self, self.relay)
+        self.participant = ClassroomParticipant(self, self.relay)
         self.heard: dict[str, list[models.DataPacket]] = {}
         self.sit("ann", Role.TEACHER)
         self.sit("one")
