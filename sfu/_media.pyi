@@ -119,6 +119,30 @@ class LayersChanged:
     on the wire with all layers below), for each layer that is being sent."""
 
 @final
+class LayersWanted:
+    """Which simulcast streams of a published video track anybody takes, in the order of the offer.
+
+    Until it is said first, all are wanted; [] is none. At most once a second: more as soon as it
+    is so, less when it has been so for 5 s. What a stream costs that is stopped for it
+    is told as before (`LayersChanged`), for it can be had again.
+    """
+
+    uptrack: int
+    streams: list[int]
+
+@final
+class Speaking:
+    """Somebody speaks on a published track of sound, by the level its packets tell (RFC 6464).
+
+    Every 0.3 s at most while it is so, and once, not `active`, when it has ended.
+    """
+
+    uptrack: int
+    level: float
+    """Amplitude, 0 to 1 (the loudest there is), smoothed."""
+    active: bool
+
+@final
 class LinkChanged:
     """What the way to a viewer carries now; a few times a second at most."""
 
@@ -149,6 +173,8 @@ Event = (
     | ConsentLost
     | StreamStarted
     | LayersChanged
+    | LayersWanted
+    | Speaking
     | LinkChanged
     | JournalFailed
     | JournalRecovered

@@ -92,6 +92,13 @@ LinkHandler = Callable[[Link], None]
 LayersHandler = Callable[[int, Sequence[tuple[int, int, int, int]]], None]
 """Called with an uptrack and what its layers cost now: (stream, spatial, temporal, bits/s)."""
 
+WantedHandler = Callable[[int, Sequence[int]], None]
+"""Called with an uptrack and its simulcast streams that anybody takes, [] for none. Until then all
+are wanted."""
+
+SpeechHandler = Callable[[int, float, bool], None]
+"""Called with an uptrack, its level (amplitude, 0 to 1), and whether somebody speaks still."""
+
 
 class Engine:
     """The native plane as the rest of the house sees it. Use it from one event loop only."""
@@ -110,6 +117,8 @@ class Engine:
         self._peer_of: dict[int, int] = {}
         self._links: dict[int, LinkHandler] = {}
         self._layers: dict[int, LayersHandler] = {}
+        self._wanted: dict[int, WantedHandler] = {}
+        self._speech: dict[int, SpeechHandler] = {}
         self._journals: dict[int, JournalHandler] = {}
         loop.add_reader(native.event_fd, self._dispatch_waiting)
 
@@ -218,6 +227,14 @@ class Engine:
         """Tell this handler what an uptrack's layers cost, until it is removed."""
         self._layers[uptrack] = handler
 
+    def watch_wanted(self, uptrack: int, handler: WantedHandler) -> None:
+        """Tell this handler which streams of an uptrack anybody takes, until it is removed."""
+        self._wanted[uptrack] = handler
+
+    def watch_speech(self, uptrack: int, handler: SpeechHandler) -> None:
+        """Tell this handler when somebody speaks on an uptrack, until it is removed."""
+        self._speech[uptrack] = handler
+
     def request_keyframe(self, uptrack: int) -> None:
         """Ask the publisher for a keyframe; throttled natively."""
         self._native.request_keyframe(uptrack)
@@ -264,6 +281,8 @@ class Engine:
         del self._peer_of[uptrack]
         del self._streams[uptrack]
         self._layers.pop(uptrack, None)
+        self._wanted.pop(uptrack, None)
+        self._speech.pop(uptrack, None)
 
     def _dispatch_waiting(self) -> None:
         for event in self._native.poll_events():
@@ -292,6 +311,14 @@ class Engine:
         if handler := self._layers.get(event.uptrack):
             handler(event.uptrack, event.rates)
 
+    def _on_layers_wanted(self, event: "_media.LayersWanted") -> None:
+        if handler := self._wanted.get(event.uptrack):
+            handler(event.uptrack, event.streams)
+
+    def _on_speaking(self, event: "_media.Speaking") -> None:
+        if handler := self._speech.get(event.uptrack):
+            handler(event.uptrack, event.level, event.active)
+
     def _on_link_changed(self, event: "_media.LinkChanged") -> None:
         if handler := self._links.get(event.peer):
             handler(Link(event.bits_per_second, event.rtt, event.loss))
@@ -312,6 +339,8 @@ _DISPATCH: Mapping[str, Callable[[Engine, Any], None]] = {
     "ConsentLost": Engine._on_consent_lost,
     "StreamStarted": Engine._on_stream_started,
     "LayersChanged": Engine._on_layers_changed,
+    "LayersWanted": Engine._on_layers_wanted,
+    "Speaking": Engine._on_speaking,
     "LinkChanged": Engine._on_link_changed,
     "JournalFailed": Engine._on_journal_failed,
     "JournalRecovered": Engine._on_journal_recovered,

@@ -39,6 +39,19 @@ class LayersChanged:
 
 
 @dataclass(frozen=True)
+class LayersWanted:
+    uptrack: int
+    streams: list[int]
+
+
+@dataclass(frozen=True)
+class Speaking:
+    uptrack: int
+    level: float
+    active: bool
+
+
+@dataclass(frozen=True)
 class LinkChanged:
     peer: int
     bits_per_second: int

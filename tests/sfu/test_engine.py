@@ -159,6 +159,36 @@ async def test_a_removed_track_is_heard_no_more_and_its_peer_is(
     assert native.told("remove_downtrack") == [(7,)]
 
 
+async def test_what_is_wanted_and_who_speaks_is_told_to_who_watches(
+    engine: Engine, native: FakeEngine
+) -> None:
+    here = Peer()
+    peer = engine.add_peer("u", "p", here)
+    camera = engine.add_uptrack(peer, video(), lambda rid, ssrc: None)
+    unwatched = engine.add_uptrack(peer, video(), lambda rid, ssrc: None)
+    heard: list[object] = []
+    engine.watch_wanted(camera, lambda *wanted: heard.append(wanted))
+    engine.watch_speech(camera, lambda *speech: heard.append(speech))
+    native.say(
+        fake_media.LayersWanted(camera, [0, 2]),
+        fake_media.LayersWanted(unwatched, [1]),
+        fake_media.Speaking(camera, 0.25, True),
+        fake_media.Speaking(unwatched, 0.5, True),
+        fake_media.Dtls(peer, b"a"),
+    )
+    await here.event.wait()
+    assert heard == [(camera, [0, 2]), (camera, 0.25, True)]
+    engine.remove_uptrack(camera)
+    here.event.clear()
+    native.say(
+        fake_media.LayersWanted(camera, [0]),
+        fake_media.Speaking(camera, 0.0, False),
+        fake_media.Dtls(peer, b"b"),
+    )
+    await here.event.wait()
+    assert len(heard) == 2
+
+
 async def test_streams_and_journals_have_their_own_handlers(
     engine: Engine, native: FakeEngine, tmp_path: Path
 ) -> None:

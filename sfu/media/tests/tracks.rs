@@ -271,3 +271,37 @@ fn a_viewer_that_waits_for_its_pacer_may_move_and_may_go() {
         );
     }
 }
+
+#[test]
+fn who_speaks_is_told_and_not_with_each_packet() {
+    let mut network = Network::new(1, 8);
+    let mut sound = Publisher::of_sound(&mut network, LOCAL);
+    let mut teacher = Publisher::new(&mut network, LOCAL);
+    (sound.level, teacher.level) = (Some(80), Some(0));
+    let mut all = [&mut sound, &mut teacher];
+    let heard = |network: &mut Network| -> Vec<Event> {
+        let speaking = |event: &Event| matches!(event, Event::Speaking(..));
+        let mut events = std::mem::take(&mut network.events);
+        events.retain(speaking);
+        events
+    };
+    run(&mut network, &mut all, &mut [], 2 * SECOND);
+    assert_eq!(heard(&mut network), [], "quiet, and pictures are not loud");
+    all[0].level = Some(0x80 | 26);
+    run(&mut network, &mut all, &mut [], 2 * SECOND);
+    let events = heard(&mut network);
+    assert!((5..=7).contains(&events.len()), "{events:?}");
+    for event in &events {
+        assert!(
+            matches!(event, Event::Speaking(track, speech)
+                if *track == all[0].track && speech.active && speech.level < 0.06),
+            "{event:?}"
+        );
+    }
+    all[0].level = Some(127);
+    run(&mut network, &mut all, &mut [], 2 * SECOND);
+    let events = heard(&mut network);
+    let ended = |e: &Event| matches!(e, Event::Speaking(_, speech) if !speech.active);
+    assert_eq!(events.iter().filter(|e| ended(e)).count(), 1);
+    assert!(events.last().is_some_and(ended) && events.len() < 5);
+}

@@ -2,9 +2,10 @@
 
 use super::{Dropped, Input, OUR_SSRC, Peer};
 use crate::clock::{Micros, SECOND};
+use crate::ids::UptrackId;
 use crate::outbox::{Outbox, Transmit};
 use crate::packet::rtcp::{self, Dlrr, Rtcp, XrBlock};
-use crate::track::SenderClock;
+use crate::track::{SenderClock, Speech, Uptrack};
 
 impl Peer {
     /// An SRTCP datagram; opened in place.
@@ -78,6 +79,12 @@ impl Peer {
         }
         self.twcc.poll(now, OUR_SSRC, scratch);
         self.send_rtcp(scratch, outbox);
+    }
+
+    /// Whoever of it speaks, or has ended, where that is news.
+    pub fn poll_speech(&mut self, now: Micros) -> impl Iterator<Item = (UptrackId, Speech)> {
+        let news = move |track: &mut Uptrack| Some((track.id, track.speech.poll(now)?));
+        self.uptracks.iter_mut().filter_map(news)
     }
 
     /// The reports of a second, about what it sends.

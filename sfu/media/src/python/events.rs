@@ -41,6 +41,19 @@ pub(super) struct LayersChanged {
 }
 
 #[pyclass(frozen, get_all)]
+pub(super) struct LayersWanted {
+    uptrack: u32,
+    streams: Vec<u32>,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct Speaking {
+    uptrack: u32,
+    level: f32,
+    active: bool,
+}
+
+#[pyclass(frozen, get_all)]
 pub(super) struct LinkChanged {
     peer: u32,
     bits_per_second: u64,
@@ -84,6 +97,19 @@ pub(super) fn event_object(py: Python<'_>, event: shard::Event) -> PyResult<Py<P
                 .collect();
             object(py, LayersChanged { uptrack, rates })
         }
+        shard::Event::LayersWanted(UptrackId(uptrack), streams) => {
+            // As numbers: bytes would become `bytes`.
+            let streams = streams.into_iter().map(u32::from).collect();
+            object(py, LayersWanted { uptrack, streams })
+        }
+        shard::Event::Speaking(UptrackId(uptrack), speech) => object(
+            py,
+            Speaking {
+                uptrack,
+                level: speech.level,
+                active: speech.active,
+            },
+        ),
         shard::Event::LinkChanged(PeerId(peer), link) => object(
             py,
             LinkChanged {

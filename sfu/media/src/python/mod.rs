@@ -16,8 +16,8 @@ use pyo3::types::PyDict;
 
 use self::config::{DowntrackArgument, EngineArgument, UptrackArgument};
 use self::events::{
-    Connected, ConsentLost, Dtls, JournalFailed, JournalRecovered, LayersChanged, LinkChanged,
-    StreamStarted, event_object, journal_event_object,
+    Connected, ConsentLost, Dtls, JournalFailed, JournalRecovered, LayersChanged, LayersWanted,
+    LinkChanged, Speaking, StreamStarted, event_object, journal_event_object,
 };
 use self::reader::{Frame, JournalEnd, JournalReader, LessonEvent, SenderReport, read_packets};
 use self::stats::{
@@ -42,8 +42,8 @@ mod _media {
     #[pymodule_export]
     use super::{
         Connected, ConsentLost, Dtls, Engine, Frame, JournalEnd, JournalFailed, JournalReader,
-        JournalRecovered, LayersChanged, LessonEvent, LinkChanged, SenderReport, StreamStarted,
-        read_packets,
+        JournalRecovered, LayersChanged, LayersWanted, LessonEvent, LinkChanged, SenderReport,
+        Speaking, StreamStarted, read_packets,
     };
 }
 

@@ -31,7 +31,8 @@ use crate::packet::stun;
 use crate::peer::{Dropped, Input, Peer, Srtp};
 use crate::route::{LayerRate, Route, Viewer};
 use crate::track::{
-    Limit, Origin, Packet, PlayoutDelay, Recording, RtpSinkConfig, SenderClock, UptrackConfig,
+    Limit, Origin, Packet, PlayoutDelay, Recording, RtpSinkConfig, SenderClock, Speech,
+    UptrackConfig,
 };
 
 /// How often publishers get feedback.
@@ -113,6 +114,8 @@ pub enum Event {
     LayersChanged(UptrackId, Vec<LayerRate>),
     /// The simulcast streams of a track that anybody takes, in the order of the offer.
     LayersWanted(UptrackId, Vec<u8>),
+    /// Somebody speaks on a track of sound, or has ended.
+    Speaking(UptrackId, Speech),
     /// What the way to a viewer carries now.
     LinkChanged(PeerId, LinkState),
 }
@@ -286,6 +289,9 @@ impl Shard {
         for &slot in &self.publishers {
             if let Some(peer) = self.peers[slot].as_mut() {
                 peer.poll_feedback(now, &mut self.scratch, outbox);
+                let speaking = peer.poll_speech(now);
+                self.events
+                    .extend(speaking.map(|(track, speech)| Event::Speaking(track, speech)));
             }
         }
         self.visit_links(now, outbox);

@@ -11,6 +11,7 @@ mod reception;
 mod redundancy;
 mod rtp_sink;
 mod sequence;
+mod speech;
 mod template;
 mod uptrack;
 
@@ -25,4 +26,5 @@ pub use reception::{Reception, SenderClock};
 pub use redundancy::Past;
 pub use rtp_sink::{Link, RtpSink, RtpSinkConfig, SinkCounters};
 pub use sequence::{Unwrapper, nearest};
+pub use speech::{Speech, SpeechMeter};
 pub use uptrack::{Uptrack, UptrackConfig, UptrackCounters};

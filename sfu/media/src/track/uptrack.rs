@@ -6,6 +6,7 @@ use super::keyframes::KeyframeRequests;
 use super::packet::{Origin, Packet, PacketPool};
 use super::reception::{Reception, SenderClock};
 use super::sequence::Unwrapper;
+use super::speech::SpeechMeter;
 use crate::clock::Micros;
 use crate::codec::{self, Codec, LayerReader, Seen};
 use crate::ids::UptrackId;
@@ -74,6 +75,8 @@ pub struct Uptrack {
     pub config: UptrackConfig,
     /// What has come of it.
     pub counters: UptrackCounters,
+    /// Who speaks, where the publisher tells how loud it is.
+    pub speech: SpeechMeter,
     layers: Vec<Option<Layer>>,
     /// A viewer may get less than all of it.
     layered: bool,
@@ -88,6 +91,7 @@ impl Uptrack {
             id,
             config,
             counters: UptrackCounters::default(),
+            speech: SpeechMeter::default(),
             layered: layers > 1,
             layers: (0..layers).map(|_| None).collect(),
             pool: PacketPool::default(),
@@ -159,6 +163,12 @@ impl Uptrack {
         self.layered |= layering.layer != codec::Layer::default() || layering.top > 0;
         let layered = self.layered;
         let origin = layer.origin;
+        if !config.codec.is_video() && !repaired {
+            let mut elements = config.extensions.read(rtp.extension);
+            if let Some((_, &[level])) = elements.find(|(kind, _)| *kind == Kind::AudioLevel) {
+                self.speech.handle_level(level, now);
+            }
+        }
         Some(self.pool.packet(|packet| {
             packet.layering = layering;
             packet.layered = layered;

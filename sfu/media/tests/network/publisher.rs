@@ -21,6 +21,7 @@ const MID_ID: u8 = 1;
 const RID_ID: u8 = 2;
 const TWCC_ID: u8 = 3;
 const REPAIRED_RID_ID: u8 = 4;
+const LEVEL_ID: u8 = 5;
 /// Seconds between the NTP era's beginning and the Unix epoch's.
 const NTP_UNIX: u64 = 2_208_988_800;
 
@@ -36,6 +37,8 @@ struct Layer {
     keyframes_asked: usize,
     /// Bytes of a packet.
     size: usize,
+    /// Not sent for now.
+    asleep: bool,
 }
 
 pub struct Publisher {
@@ -56,6 +59,8 @@ pub struct Publisher {
     layers: Vec<Layer>,
     shard: usize,
     config: UptrackConfig,
+    /// How loud its packets say they are (RFC 6464).
+    pub level: Option<u8>,
     /// What its packets say of their section.
     pub mid: Option<&'static str>,
 }
@@ -115,6 +120,7 @@ impl Publisher {
                 (RID_ID, Kind::Rid.uri()),
                 (TWCC_ID, Kind::TransportCc.uri()),
                 (REPAIRED_RID_ID, Kind::RepairedRid.uri()),
+                (LEVEL_ID, Kind::AudioLevel.uri()),
             ]),
             rids: rids.iter().map(|(rid, _)| (*rid).into()).collect(),
             ssrcs: Vec::new(),
@@ -134,6 +140,7 @@ impl Publisher {
             keyframe_wanted: true,
             keyframes_asked: 0,
             size,
+            asleep: false,
         };
         Self {
             client,
@@ -152,6 +159,7 @@ impl Publisher {
             layers: layers.iter().enumerate().map(layer).collect(),
             shard,
             config,
+            level: None,
             mid: Some("0"),
         }
     }
@@ -190,6 +198,13 @@ impl Publisher {
         self.layers.retain(|l| l.rid != rid);
     }
 
+    /// Send these layers, and no others, as a browser does that is told what is wanted.
+    pub fn send_only(&mut self, wanted: &[u8]) {
+        for (index, layer) in (0..).zip(&mut self.layers) {
+            layer.asleep = !wanted.contains(&index);
+        }
+    }
+
     /// Go on under new SSRCs, as after a reload of the encoder.
     pub fn change_ssrcs(&mut self) {
         for layer in &mut self.layers {
@@ -204,6 +219,9 @@ impl Publisher {
     pub fn send_picture(&mut self, network: &mut Network, packets: u32) {
         let timestamp = ((network.now / 10) * 9 / 10) as u32;
         for index in 0..self.layers.len() {
+            if self.layers[index].asleep {
+                continue;
+            }
             let keyframe = std::mem::take(&mut self.layers[index].keyframe_wanted);
             self.keyframes_sent += usize::from(keyframe);
             for i in 0..packets {
@@ -393,6 +411,8 @@ impl Publisher {
         let mid = self.mid.map(|mid| (MID_ID, mid.as_bytes()));
         let mut elements = vec![(TWCC_ID, &transport[..])];
         elements.extend(mid);
+        let level = self.level.map(|level| [level]);
+        elements.extend(level.as_ref().map(|level| (LEVEL_ID, &level[..])));
         if self.rids && mid.is_some() {
             elements.push((rid_id, self.layers[index].rid.as_bytes()));
         }
