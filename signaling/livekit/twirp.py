@@ -4,6 +4,7 @@ Who calls shows a token as Bearer: roomList to list, roomCreate to make and dele
 the room for all else. An error is Twirp's: a status, and `{"code": ..., "msg": one sentence}`.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -318,11 +319,14 @@ async def _body(request: web.Request) -> bytes:
 
 def _parsed(kind: type[Message], body: bytes, *, as_json: bool) -> Message:
     try:
-        if as_json:
-            return json_format.Parse(body or b"{}", kind(), ignore_unknown_fields=True)
-        return kind.FromString(body)
-    except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError, ValueError):
-        raise TwirpError("malformed", f"The body is no {kind.DESCRIPTOR.name}.") from None
+        if not as_json:
+            return kind.FromString(body)
+        wish = json.loads(body or b"{}")
+        if isinstance(wish, dict):
+            return json_format.ParseDict(wish, kind(), ignore_unknown_fields=True)
+    except (DecodeError, json_format.ParseError, ValueError, TypeError, RecursionError):
+        pass
+    raise TwirpError("malformed", f"The body is no {kind.DESCRIPTOR.name}.")
 
 
 def _refusal(code: str, message: str) -> web.Response:

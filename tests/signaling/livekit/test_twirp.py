@@ -260,6 +260,7 @@ class TestRefusals:
             ("CreateRoom", {"name": "a b"}, None, 400, "invalid_argument"),
             ("CreateRoom", {"name": 3}, None, 400, "malformed"),
             ("CreateRoom", "x", None, 400, "malformed"),
+            ("CreateRoom", [], None, 400, "malformed"),
             ("DeleteRoom", {"room": "math"}, token("teacher"), 403, "permission_denied"),
             ("ListParticipants", {"room": "math"}, None, 404, "not_found"),
             ("ListParticipants", {"room": "math"}, admin("art"), 403, "permission_denied"),
