@@ -31,6 +31,10 @@ from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
 from signaling.lesson import Rules
+from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
+from signaling.livekit.join import MAX_JOIN
+from signaling.livekit.rooms import Rooms
+from signaling.livekit.twirp import RoomService
 from signaling.pages import Pages
 from signaling.registry import Registry
 from signaling.session import MediaPlane
@@ -132,6 +136,7 @@ class Node:
             shutdown_timeout=_HTTP_PATIENCE,
             handle_signals=False,
             handler_cancellation=True,  # who hangs up leaves the queue of joins
+            max_line_size=MAX_JOIN,  # an offer travels in the URL of LiveKit's WebSocket
         )
         await runner.setup()
         self._undo.push_async_callback(runner.cleanup)
@@ -165,9 +170,13 @@ def make_app(
     """All of the node's HTTP."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app.on_response_prepare.append(allow_cross_origin)
+    app.on_response_prepare.append(allow_pages)
     desks = Desks(registry)
     app.add_routes(Whip(registry, desks, config.keys, door).routes())
     app.add_routes(Whep(registry, desks, config.keys, door).routes())
+    rooms = Rooms(registry)
+    app.add_routes(LiveKitEndpoint(rooms, config.keys, door).routes())
+    app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
