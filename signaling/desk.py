@@ -12,11 +12,13 @@ from collections.abc import Callable
 from sfu.datachannel import Message
 from sfu.negotiation import Offer
 from signaling.allowance import Allowance
+from signaling.auth import Permissions
 from signaling.classroom import Classroom
 from signaling.delivery import CONTROL_LABEL
 from signaling.effects import Departed, Disconnect, Effect, Over
 from signaling.errors import LessonError
 from signaling.events import CAMERA, SLIDES, Join, Published, Role, Watching, Whose
+from signaling.grants import grants_of
 from signaling.plan import Intent, plan_publish, plan_watch
 from signaling.registry import Registry
 from signaling.session import Session
@@ -41,15 +43,16 @@ class Desk:
 
     # --- what the HTTP side asks
 
-    def teach(self, identity: str, name: str, offer: Offer) -> Session:
+    def teach(self, who: Permissions, offer: Offer) -> Session:
         """Seat the teacher. Raises NegotiationError, LessonError."""
-        intents = plan_publish(offer, self._classroom.config.video_codecs)
-        return self._seat(Role.TEACHER, identity, name, offer, intents)
+        allowed = grants_of(who).publish
+        intents = plan_publish(offer, self._classroom.config.video_codecs, allowed)
+        return self._seat(Role.TEACHER, who, offer, intents)
 
-    def watch(self, identity: str, name: str, offer: Offer, site: str = "") -> Session:
-        """Seat a school of this site. Raises NegotiationError, LessonError."""
+    def watch(self, who: Permissions, offer: Offer) -> Session:
+        """Seat a school. Raises NegotiationError, LessonError."""
         intents = plan_watch(offer, self._codecs(), self._classroom.config.video_codecs)
-        return self._seat(Role.SCHOOL, identity, name, offer, intents, site)
+        return self._seat(Role.SCHOOL, who, offer, intents)
 
     def find(self, session_id: str) -> Session | None:
         """The session of that id."""
@@ -96,6 +99,8 @@ class Desk:
         allowance = self._allowances.get(session.id)
         if label == CONTROL_LABEL or allowance is None or not allowance.take(self._loop.time()):
             return
+        if not self._classroom.lesson.may_send(session.id):
+            return
         for other in self._classroom.sessions.values():
             if other is not session and isinstance(other, Session):
                 other.send(label, message)
@@ -112,20 +117,21 @@ class Desk:
             case Over():
                 self._on_over(self._classroom)
 
-    def _seat(
-        self,
-        role: Role,
-        identity: str,
-        name: str,
-        offer: Offer,
-        intents: list[Intent],
-        site: str = "",
-    ) -> Session:
+    def _seat(self, role: Role, who: Permissions, offer: Offer, intents: list[Intent]) -> Session:
         media, stream = self._classroom.config.media, self._classroom.lesson.name
-        now = self._loop.time()
+        site, now = who.site if role is Role.SCHOOL else "", self._loop.time()
         session = Session(media, offer, intents, self, role=role, stream=stream, site=site, now=now)
+        join = Join(
+            session.id,
+            who.identity,
+            role,
+            who.name,
+            grants_of(who),
+            who.metadata,
+            who.attributes,
+        )
         try:
-            self._classroom.seat(session, Join(session.id, identity, role, name))
+            self._classroom.seat(session, join)
         except LessonError:
             session.close()
             raise

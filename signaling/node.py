@@ -30,6 +30,7 @@ from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
+from signaling.floor_api import FloorApi
 from signaling.lesson import Rules
 from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
 from signaling.livekit.join import MAX_JOIN
@@ -178,6 +179,7 @@ def make_app(
     app.add_routes(LiveKitEndpoint(rooms, config.keys, door).routes())
     app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
+    app.add_routes(FloorApi(registry, config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sfu.errors import NegotiationError
 from sfu.negotiation import Codec, Offer, Section, choose_audio, choose_video
-from signaling.events import CAMERA, MICROPHONE, SLIDES, Whose
+from signaling.events import CAMERA, MICROPHONE, SLIDES, SOURCES, Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ _SHOWN = (
 """What a viewer's carry: who has room for more hears and sees the school that has the floor."""
 
 
-def plan_publish(offer: Offer, preference: Sequence[str]) -> list[Intent]:
-    """Take microphone, camera and slides, each in the codec we like best.
+def plan_publish(
+    offer: Offer, preference: Sequence[str], allowed: frozenset[str] = SOURCES
+) -> list[Intent]:
+    """Take microphone, camera and slides, those `allowed`, each in the codec we like best.
 
     Raises NegotiationError when there is nothing we can take.
     """
     intents: list[Intent] = []
     for section, place in _places(offer, [s.sends for s in offer.sections], _SENT):
-        codec = _choose(section, preference) if place else None
+        codec = _choose(section, preference) if place and place[1] in allowed else None
         intents.append(Take(place[1], codec) if place and codec else _talk(section))
     if not any(isinstance(intent, Take) for intent in intents):
         raise NegotiationError(

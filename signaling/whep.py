@@ -20,5 +20,4 @@ class Whep(Endpoint):
 
     def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
         """Seat a school in the live lesson."""
-        desk = self._desks.of(self._registry.require(lesson))
-        return desk.watch(who.identity, who.name, offer, who.site)
+        return self._desks.of(self._registry.require(lesson)).watch(who, offer)

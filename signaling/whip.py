@@ -23,6 +23,6 @@ class Whip(Endpoint):
             self._desks.of(live).retire_silent_teacher()  # which may end it
         classroom = self._registry.open(lesson)
         try:
-            return self._desks.of(classroom).teach(who.identity, who.name, offer)
+            return self._desks.of(classroom).teach(who, offer)
         finally:
             self._registry.drop_if_unused(classroom)

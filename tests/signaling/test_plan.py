@@ -62,6 +62,12 @@ def test_a_third_video_and_a_second_microphone_are_rejected() -> None:
     ]
 
 
+def test_what_the_token_does_not_allow_is_not_taken() -> None:
+    offer = parse_offer(capture("chromium_publish"))
+    intents = plan_publish(offer, VIDEO, frozenset({"microphone"}))
+    assert summary(intents) == [("microphone", "opus"), None, None, "talk"]
+
+
 def test_a_section_that_does_not_send_is_rejected() -> None:
     offer = parse_offer(capture("chromium_publish").replace("a=mid:0\r\n", "a=mid:0\r\n", 1))
     audio = replace(offer.sections[0], direction="recvonly")
