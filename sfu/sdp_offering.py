@@ -1,7 +1,9 @@
 """Our own offers, for clients that take what they watch on a connection we offer. Pure.
 
-The offers describe one transport with sections that are never removed: each sends one track, or
-rests. What a client takes of them its answer says (`agreed`).
+The offers describe one transport with sections that are never removed: each sends one track, or is
+stopped (port 0), after which another mid may take its place (RFC 9429, section 5.2.2). It is not
+used again for another track under the same mid: to a client a receiver's track keeps the name that
+it had first. What a client takes its answer says (`agreed`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +15,8 @@ from sfu.sdp_answer import (
     MAX_MESSAGE_SIZE,
     SCTP_PORT,
     Downlink,
-    Idle,
     LocalTransport,
+    Rejected,
     sdp_text,
     section_body,
     transport_lines,
@@ -71,7 +73,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class OfferedSection:
-    """One media section of ours; without `sending` it rests."""
+    """One media section of ours; without `sending` it is stopped."""
 
     mid: str
     kind: str
@@ -98,7 +100,8 @@ _SOUND = frozenset(
 def build_offer(sections: Sequence[OfferedSection], local: LocalTransport) -> str:
     """The offer's text: data channels first, then the media in the order in which they came."""
     transport = list(transport_lines(local, "actpass"))
-    lines = list(_session([DATA_MID, *(section.mid for section in sections)], local))
+    mids = [section.mid for section in sections if section.sending is not None]
+    lines = list(_session([DATA_MID, *mids], local))
     lines += [
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
         "c=IN IP4 0.0.0.0",
@@ -108,7 +111,9 @@ def build_offer(sections: Sequence[OfferedSection], local: LocalTransport) -> st
         *transport,
     ]
     for section in sections:
-        lines += [*_section(section), *transport]
+        lines += _section(section)
+        if section.sending is not None:
+            lines += transport
     return sdp_text(lines)
 
 
@@ -133,9 +138,11 @@ def agreed(offered: OfferedSection, answer: Answer) -> tuple[Codec, Extensions] 
 
 def check_answer(sections: Sequence[OfferedSection], answer: Answer) -> None:
     """Raise NegotiationError unless this answers an offer of these sections (RFC 3264, 6)."""
-    expected = [DATA_MID, *(section.mid for section in sections)]
-    if [section.mid for section in answer.sections] != expected:
+    if len(answer.sections) != len(sections) + 1 or answer.sections[0].mid != DATA_MID:
         raise NegotiationError("The answer does not have the sections of our offer.")
+    for ours, theirs in zip(sections, answer.sections[1:], strict=True):
+        if theirs.kind != ours.kind or (not theirs.disabled and theirs.mid != ours.mid):
+            raise NegotiationError("The answer does not have the sections of our offer.")
 
 
 def _same(theirs: Codec, ours: Codec) -> bool:
@@ -163,14 +170,14 @@ def _section(offered: OfferedSection) -> Iterator[str]:
         kind=offered.kind,
         mid=offered.mid,
         protocol="UDP/TLS/RTP/SAVPF",
-        formats=(),
+        formats=(str(offered.codec.payload_type),),
         disabled=False,
         direction="recvonly",
         rtcp_rsize=True,
     )
     sending = offered.sending
     if sending is None:
-        yield from section_body(asked, Idle([offered.codec], offered.extensions))
+        yield from section_body(asked, Rejected())
         return
     yield from section_body(
         asked,

@@ -1,11 +1,12 @@
 """A connection on which we offer what the client watches (LiveKit's subscriber connection).
 
 One offer is out at a time; what changes meanwhile goes into the next. Sections are never removed:
-one whose track is gone rests, and is used again once the client has answered that it rests.
+one whose track is gone is stopped, and its place is taken by another once the client has answered.
 """
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sfu.negotiation import Answer
 from sfu.sdp_offering import CODECS, OfferedSection, Sending, agreed, build_offer, check_answer
@@ -14,7 +15,7 @@ from signaling.connection import Connection, Downtrack, new_ssrcs
 
 @dataclass(slots=True)
 class _Slot:
-    """One section: what is wanted of it, and what the client knows of it."""
+    """One place in the offer: what is wanted of it, and what the client knows of it."""
 
     section: OfferedSection
     told: OfferedSection | None = None
@@ -22,7 +23,7 @@ class _Slot:
 
     @property
     def free(self) -> bool:
-        """Whether it may carry another track: the client knows that it rests."""
+        """Whether another mid may take it: the client knows that it is stopped."""
         return self.section.sending is None and self.told is not None and not self.told.sending
 
 
@@ -33,6 +34,7 @@ class Offering:
         self._connection = connection
         self._on_offer = on_offer
         self._slots: list[_Slot] = []
+        self._mids = itertools.count()
         self._outstanding: tuple[OfferedSection, ...] | None = None
         self._again = False
 
@@ -41,18 +43,19 @@ class Offering:
         ours = CODECS[codec]
         ssrc, rtx_ssrc = new_ssrcs(ours)
         sending = Sending(ssrc, rtx_ssrc, self._connection.cname, stream, track)
-        slot = next((s for s in self._slots if s.free and s.section.kind == kind), None)
+        section = OfferedSection(f"s{next(self._mids)}", kind, ours, sending)
+        slot = next((slot for slot in self._slots if slot.free), None)
         if slot is None:
-            slot = _Slot(OfferedSection(str(len(self._slots)), kind, ours))
-            self._slots.append(slot)
-        slot.section = OfferedSection(slot.section.mid, kind, ours, sending)
-        return slot.section.mid
+            self._slots.append(_Slot(section))
+        else:
+            slot.section, slot.told = section, None
+        return section.mid
 
     def stop(self, mid: str) -> None:
         """Send this section's track no more; at once, whatever the client knows."""
-        slot = self._slots[int(mid)]
-        section = slot.section
-        slot.section = OfferedSection(section.mid, section.kind, section.codec)
+        for slot in self._slots:
+            if slot.section.mid == mid:
+                slot.section = replace(slot.section, sending=None)
         self._connection.stop_giving(mid)
 
     def offer(self) -> None:
