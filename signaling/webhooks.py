@@ -33,7 +33,7 @@ FIRST_PAUSE = 1.0
 TIMEOUT = 10.0
 """Seconds for one attempt."""
 _TOKEN_TTL = 300  # seconds
-_PARTING = 1.0
+_PARTING = 0.5
 """Seconds that a node which stops gives to the events that wait."""
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
@@ -77,10 +77,13 @@ class Webhooks:
             _Line(url, key, wall, post or self._post, pause, self.counts) for url in urls
         ]
 
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._lines)
+
     def send(self, event: str, what: Mapping[str, Any]) -> None:
         """Something happened: an event's name, and in JSON to whom. Never waits."""
-        if not self._lines:
-            return
         head = {
             "event": event,
             "id": f"EV_{secrets.token_hex(8)}",
