@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from aiortc import RTCDataChannel, RTCSctpTransport
+from aiortc.rtcdatachannel import RTCDataChannelParameters
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 MAX_CHANNELS = 16
 MAX_LABEL = 64
 MAX_BUFFERED = 256 * 1024
+LOW_WATER = 64 * 1024
+"""Bytes that wait in a channel from which it can be filled again."""
 
 Message = str | bytes
 
@@ -55,7 +58,8 @@ class DataChannels:
     """All data channels of one peer.
 
     `on_open(label)` and `on_message(label, message)` are called on the loop. Labels are the names:
-    of two channels with the same label the later one is used for sending.
+    of two channels with the same label the later one is used for sending. `on_low(label)` says that
+    a channel that was filling up can take more.
     """
 
     def __init__(
@@ -65,8 +69,10 @@ class DataChannels:
         *,
         on_open: Callable[[str], None],
         on_message: Callable[[str, Message], None],
+        on_low: Callable[[str], None] = lambda label: None,
     ) -> None:
         self._on_open = on_open
+        self._on_low = on_low
         self._on_message = on_message
         self._channels: dict[str, RTCDataChannel] = {}
         self._count = 0
@@ -81,6 +87,19 @@ class DataChannels:
         """The DTLS below is connected: begin the association."""
         limits = RTCSctpCapabilities(maxMessageSize=remote_max_message_size)
         self._guard(self._sctp.start(limits, remote_port))
+
+    def open(self, label: str, *, ordered: bool = True, max_retransmits: int | None = None) -> None:
+        """Open a channel of our own (RFC 8832); `on_open` tells when the peer has it.
+
+        It may be asked for before the association begins.
+        """
+        parameters = RTCDataChannelParameters(
+            label=label, ordered=ordered, maxRetransmits=max_retransmits
+        )
+        channel = RTCDataChannel(self._sctp, parameters)
+        channel.on("open", lambda: self._on_open(label))
+        self._count += 1
+        self._keep(label, channel)
 
     def handle_packet(self, packet: bytes) -> None:
         """One SCTP packet of the peer. Never raises."""
@@ -119,11 +138,15 @@ class DataChannels:
         if self._count > MAX_CHANNELS or len(channel.label) > MAX_LABEL:
             channel.close()
             return
-        label = channel.label
+        self._keep(channel.label, channel)
+        self._on_open(channel.label)
+
+    def _keep(self, label: str, channel: RTCDataChannel) -> None:
         self._channels[label] = channel
+        channel.bufferedAmountLowThreshold = LOW_WATER
+        channel.on("bufferedamountlow", lambda: self._on_low(label))
         channel.on("message", lambda message: self._receive(label, message))
         channel.on("close", lambda: self._remove(label, channel))
-        self._on_open(label)
 
     def _remove(self, label: str, channel: RTCDataChannel) -> None:
         self._count -= 1

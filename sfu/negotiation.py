@@ -20,7 +20,7 @@ VIDEO_CODECS = ("H264", "VP9", "VP8", "AV1")
 """The video codecs the house forwards, in its default order of preference."""
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
-_TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+TRANSPORT_CC = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 _UPLINK_ONLY = frozenset(
     {
         "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
@@ -29,10 +29,10 @@ _UPLINK_ONLY = frozenset(
         "urn:ietf:params:rtp-hdrext:toffset",
     }
 )
-_BOTH_WAYS = frozenset(
+BOTH_WAYS = frozenset(
     {
         MID,
-        _TRANSPORT_CC,  # written anew on each hop, as is the MID; the others pass end to end
+        TRANSPORT_CC,  # written anew on each hop, as is the MID; the others pass end to end
         "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
         "urn:3gpp:video-orientation",
         "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
@@ -116,6 +116,8 @@ class Section:
     """Reduced-size RTCP (RFC 5506)."""
     content: str = ""
     """a=content (RFC 4796), for example "slides"."""
+    track_id: str = ""
+    """The peer's name for the track it sends here (RFC 8830)."""
     sctp_port: int | None = None
     max_message_size: int = 65536
     """Bytes; the default of RFC 8841, section 6.1."""
@@ -154,6 +156,21 @@ class Offer:
         return "client" if self.setup == "passive" else "server"
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A usable answer to an offer of ours."""
+
+    sections: tuple[Section, ...]
+    setup: Setup
+    fingerprints: tuple[Fingerprint, ...]
+    ice: IceCredentials
+
+    @property
+    def our_role(self) -> Role:
+        """The other one than the peer has chosen (RFC 8842, section 5.3)."""
+        return "client" if self.setup == "passive" else "server"
+
+
 def choose_video(section: Section, preference: Sequence[str]) -> Codec | None:
     """The first codec of `preference` that the section offers, in its best form."""
     for name in preference:
@@ -184,18 +201,18 @@ def supported_codec(codec: Codec) -> Codec:
 
 def uplink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
     """The header extensions we take from a publisher, under the ids offered."""
-    return tuple(e for e in section.extensions if e[1] in _BOTH_WAYS | _UPLINK_ONLY)
+    return tuple(e for e in section.extensions if e[1] in BOTH_WAYS | _UPLINK_ONLY)
 
 
 def downlink_extensions(section: Section) -> tuple[tuple[int, str], ...]:
     """The header extensions we send to a viewer: what passes end to end, and what each
     hop writes itself."""
-    return tuple(e for e in section.extensions if e[1] in _BOTH_WAYS)
+    return tuple(e for e in section.extensions if e[1] in BOTH_WAYS)
 
 
 def tells_arrivals(codec: Codec, extensions: Sequence[tuple[int, str]]) -> bool:
     """Whether a receiver of this will tell which packets came, and when."""
-    return "transport-cc" in codec.feedback and any(uri == _TRANSPORT_CC for _, uri in extensions)
+    return "transport-cc" in codec.feedback and any(uri == TRANSPORT_CC for _, uri in extensions)
 
 
 def _video_rank(codec: Codec) -> int | None:

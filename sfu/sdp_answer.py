@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sfu.negotiation import Codec, Fingerprint, IceCredentials, Offer, Section
+from sfu.negotiation import Codec, Fingerprint, IceCredentials, Offer, Section, Setup
 
 SCTP_PORT = 5000
 MAX_MESSAGE_SIZE = 64 * 1024
@@ -62,11 +62,20 @@ class DataChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing flows in this section now, and something may later."""
+
+    codecs: Sequence[Codec]
+    """At least one."""
+    extensions: Sequence[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """We do not want this section (port 0)."""
 
 
-Decision = Uplink | Downlink | DataChannel | Rejected
+Decision = Uplink | Downlink | DataChannel | Idle | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,8 @@ class LocalTransport:
     port: int
     tcp_port: int | None = None
     """For those whose network blocks UDP (RFC 6544)."""
+    version: int = 1
+    """Of our descriptions in this session: it grows with each (RFC 3264, section 5)."""
 
 
 def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransport) -> str:
@@ -92,18 +103,18 @@ def build_answer(offer: Offer, decisions: Sequence[Decision], local: LocalTransp
         if not isinstance(decision, Rejected)
     ]
     lines = list(_session(offer, accepted, local))
-    transport = list(_transport(offer, local))
+    transport = list(transport_lines(local, "passive" if offer.our_role == "server" else "active"))
     for section, decision in zip(offer.sections, decisions, strict=True):
-        lines += _section(section, decision)
+        lines += section_body(section, decision)
         if not isinstance(decision, Rejected):
             lines += transport
-    return _text(lines)
+    return sdp_text(lines)
 
 
 def build_fragment(offer: Offer, local: LocalTransport) -> str:
     """The answer to an ICE restart: new credentials and candidates (RFC 8840, RFC 9725 4.3.3)."""
     first = next(section for section in offer.sections if not section.disabled)
-    return _text(
+    return sdp_text(
         [
             "a=ice-lite",
             f"m={first.kind} 9 {first.protocol} {first.formats[0]}",
@@ -116,7 +127,7 @@ def build_fragment(offer: Offer, local: LocalTransport) -> str:
 
 def _session(offer: Offer, accepted: Iterable[Section], local: LocalTransport) -> Iterator[str]:
     yield "v=0"
-    yield f"o=- {local.session_id} 1 IN IP4 0.0.0.0"
+    yield f"o=- {local.session_id} {local.version} IN IP4 0.0.0.0"
     yield "s=-"
     yield "t=0 0"
     yield "a=ice-lite"
@@ -127,7 +138,8 @@ def _session(offer: Offer, accepted: Iterable[Section], local: LocalTransport) -
     yield "a=msid-semantic: WMS *"
 
 
-def _section(section: Section, decision: Decision) -> Iterator[str]:
+def section_body(section: Section, decision: Decision) -> Iterator[str]:
+    """One section's lines, without those of the transport."""
     match decision:
         case Uplink():
             yield from _uplink(section, decision)
@@ -137,6 +149,8 @@ def _section(section: Section, decision: Decision) -> Iterator[str]:
             yield from _m_line(section, 9, section.formats)
             yield f"a=sctp-port:{SCTP_PORT}"
             yield f"a=max-message-size:{MAX_MESSAGE_SIZE}"
+        case Idle():
+            yield from _idle(section, decision)
         case Rejected():
             yield from _m_line(section, 0, section.formats[:1])
             yield "a=inactive"
@@ -172,6 +186,16 @@ def _downlink(section: Section, downlink: Downlink) -> Iterator[str]:
             yield f"a=ssrc:{ssrc} msid:{downlink.stream} {downlink.track}"
 
 
+def _idle(section: Section, idle: Idle) -> Iterator[str]:
+    types = [t for codec in idle.codecs for t in _payload_types(codec, codec.rtx_payload_type)]
+    yield from _m_line(section, 9, types)
+    yield "a=inactive"
+    yield from _rtcp(section)
+    yield from _extmaps(idle.extensions)
+    for codec in idle.codecs:
+        yield from _format(codec, codec.rtx_payload_type)
+
+
 def _m_line(section: Section, port: int, formats: Iterable[str]) -> Iterator[str]:
     yield f"m={section.kind} {port} {section.protocol} {' '.join(formats)}"
     yield "c=IN IP4 0.0.0.0"
@@ -200,8 +224,16 @@ def _rate(codec: Codec) -> str:
 
 
 def _rtp(codec: Codec, extensions: Sequence[tuple[int, str]], rtx: int | None) -> Iterator[str]:
+    yield from _extmaps(extensions)
+    yield from _format(codec, rtx)
+
+
+def _extmaps(extensions: Sequence[tuple[int, str]]) -> Iterator[str]:
     for number, uri in extensions:
         yield f"a=extmap:{number} {uri}"
+
+
+def _format(codec: Codec, rtx: int | None) -> Iterator[str]:
     yield f"a=rtpmap:{codec.payload_type} {codec.name}/{_rate(codec)}"
     for feedback in codec.feedback:
         yield f"a=rtcp-fb:{codec.payload_type} {feedback}"
@@ -223,10 +255,11 @@ def _parameters(codec: Codec) -> str:
     return ";".join(f"{key}={value}" if value else key for key, value in mirrored.items())
 
 
-def _transport(offer: Offer, local: LocalTransport) -> Iterator[str]:
+def transport_lines(local: LocalTransport, setup: Setup) -> Iterator[str]:
+    """Our end of the transport, as every section that is not rejected repeats it."""
     yield from _credentials(local)
     yield f"a=fingerprint:{local.fingerprint.algorithm} {local.fingerprint.value}"
-    yield f"a=setup:{'passive' if offer.our_role == 'server' else 'active'}"
+    yield f"a=setup:{setup}"
     # The bundle's first section would do (RFC 9143, 7.1.3), but aiortc reads those of its last.
     yield from _candidates(local)
 
@@ -256,5 +289,6 @@ def _candidates(local: LocalTransport) -> Iterator[str]:
     yield "a=end-of-candidates"
 
 
-def _text(lines: Iterable[str]) -> str:
+def sdp_text(lines: Iterable[str]) -> str:
+    """Lines as SDP ends them (RFC 8866, section 5)."""
     return "\r\n".join(lines) + "\r\n"

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds from the answer until the peer must be connected."""
+_MAX_EARLY = 8
+"""DTLS datagrams kept of a peer whose answer is still on its way; more it sends again."""
 
 
 def make_credentials() -> IceCredentials:
@@ -39,13 +41,18 @@ class Transport:
     def __init__(
         self,
         engine: Engine,
-        dtls: Dtls,
+        dtls: Dtls | None,
         handler: TransportHandler,
         *,
         timeout: float = HANDSHAKE_TIMEOUT,
     ) -> None:
-        """Register a peer and expect it to connect within `timeout` seconds."""
+        """Register a peer and expect it to connect within `timeout` seconds.
+
+        Without `dtls` it is we who offer: `secure` follows when the peer has answered.
+        """
         self._engine = engine
+        self._early: list[bytes] = []
+        self._reachable = False
         self._dtls = dtls
         self._handler = handler
         self._loop = asyncio.get_running_loop()
@@ -57,12 +64,12 @@ class Transport:
     @property
     def role(self) -> Role:
         """Our DTLS role."""
-        return self._dtls.role
+        return self._dtls.role if self._dtls is not None else "server"
 
     @property
     def connected(self) -> bool:
         """Whether the handshake is done and the peer still there."""
-        return self._dtls.state == "connected"
+        return self._dtls is not None and self._dtls.state == "connected"
 
     @property
     def port(self) -> int:
@@ -74,6 +81,16 @@ class Transport:
         """The TCP port it may connect to instead, if there is one."""
         return self._engine.tcp_port
 
+    def secure(self, dtls: Dtls) -> None:
+        """The peer has answered: this is its DTLS. To be called once."""
+        self._dtls = dtls
+        if self._reachable and dtls.role == "client":
+            dtls.start()
+        early, self._early = self._early, []
+        for datagram in early:
+            dtls.handle_datagram(datagram)
+        self._pump()
+
     def restart_ice(self) -> IceCredentials:
         """New ICE credentials under the same DTLS association (RFC 8445, section 2.4)."""
         self.credentials = make_credentials()
@@ -82,26 +99,34 @@ class Transport:
 
     def send(self, payload: bytes) -> None:
         """Send one SCTP packet; dropped unless connected."""
+        if self._dtls is None:
+            return
         self._dtls.send(payload)
         self._transmit()  # no pump: we may be inside a handler, and events keep their order
 
     def close(self) -> None:
         """Say goodbye and forget the peer; the handler hears nothing any more. Idempotent."""
-        self._dtls.close()
-        self._transmit()
+        if self._dtls is not None:
+            self._dtls.close()
+            self._transmit()
         self._release()
 
     # --- PeerHandler
 
     def on_dtls(self, datagram: bytes) -> None:
         """Engine: a DTLS datagram arrived."""
+        if self._dtls is None:
+            if len(self._early) < _MAX_EARLY:
+                self._early.append(datagram)
+            return
         self._dtls.handle_datagram(datagram)
         self._pump()
 
     def on_reachable(self, host: str, port: int) -> None:
         """Engine: the peer's address is known."""
         logger.debug("peer %d is at %s:%d", self.peer, host, port)
-        if self._dtls.role == "client":
+        self._reachable = True
+        if self._dtls is not None and self._dtls.role == "client":
             self._dtls.start()
             self._pump()
 
@@ -110,6 +135,7 @@ class Transport:
         self._lose("the peer's connectivity checks stopped")
 
     def _pump(self) -> None:
+        assert self._dtls is not None  # whoever pumps has just fed it
         while (event := self._dtls.poll_event()) is not None:
             self._take(event)
         self._transmit()
@@ -128,6 +154,7 @@ class Transport:
                 self._lose(reason)
 
     def _transmit(self) -> None:
+        assert self._dtls is not None
         while (datagram := self._dtls.poll_transmit()) is not None:
             self._engine.send_dtls(self.peer, datagram)
 
@@ -135,11 +162,12 @@ class Transport:
         if self._retransmission is not None:
             self._retransmission.cancel()
             self._retransmission = None
-        if (delay := self._dtls.poll_timeout()) is not None:
+        if self._dtls is not None and (delay := self._dtls.poll_timeout()) is not None:
             self._retransmission = self._loop.call_later(delay, self._retransmit)
 
     def _retransmit(self) -> None:
-        self._dtls.handle_timeout()
+        if self._dtls is not None:
+            self._dtls.handle_timeout()
         self._pump()
 
     def _expire(self) -> None:
@@ -150,7 +178,8 @@ class Transport:
         self._handler.on_closed(reason)
 
     def _release(self) -> None:
-        self._dtls.close()
+        if self._dtls is not None:
+            self._dtls.close()
         self._deadline.cancel()
         if self._retransmission is not None:
             self._retransmission.cancel()

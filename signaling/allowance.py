@@ -10,12 +10,13 @@ class Allowance:
         self._left = float(burst)
         self._since = now
 
-    def take(self, now: float) -> bool:
-        """Use one, if there is one."""
+    def take(self, now: float, cost: float = 1) -> bool:
+        """Use that many, if they are there; who costs more than a burst pays a burst."""
         refill = max(0.0, now - self._since) * self._rate
         self._left = min(self._burst, self._left + refill)
         self._since = now
-        if self._left < 1:
+        cost = min(cost, self._burst)
+        if self._left < cost:
             return False
-        self._left -= 1
+        self._left -= cost
         return True

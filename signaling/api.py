@@ -12,7 +12,10 @@ from signaling.config import DEV_KEY, DEV_SECRET
 from signaling.door import Door
 from signaling.edge import COOKIE, is_lesson_name, json_body, lesson_name, permissions, unix_now
 from signaling.errors import NotAllowed, NotAuthenticated
+from signaling.metrics import Metrics
+from signaling.openapi import document
 from signaling.registry import Registry
+from signaling.webhooks import Counts, Webhooks
 
 DEV_TOKEN_TTL = 12 * 3600
 """Seconds: a school day."""
@@ -30,13 +33,22 @@ class Api:
         *,
         dev: bool,
         recorder_state: Callable[[], str],
+        webhooks: Webhooks | None = None,
     ) -> None:
+        self.engine = engine
         self._registry = registry
-        self._engine = engine
         self._door = door
         self._keys = keys
         self._dev = dev
         self._recorder_state = recorder_state
+        self._metrics = Metrics(
+            registry,
+            engine,
+            joins=lambda: door.counts,
+            webhooks=lambda: webhooks.counts if webhooks is not None else Counts(),
+            keys=keys,
+            dev=dev,
+        )
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -46,6 +58,8 @@ class Api:
             web.delete("/api/lessons/{lesson}", self._end),
             web.post("/api/session", self._session),
             web.get("/api/stats", self._stats),
+            web.get("/api/openapi.json", self._describe),
+            *self._metrics.routes(),
         ]
         return [*routes, web.post("/api/dev/token", self._dev_token)] if self._dev else routes
 
@@ -100,7 +114,10 @@ class Api:
         if who is not None:
             who.require_admin()
         joins = dataclasses.asdict(self._door.counts)
-        return web.json_response({**self._engine.stats().as_json(), "joins": joins})
+        return web.json_response({**self.engine.stats().as_json(), "joins": joins})
+
+    async def _describe(self, request: web.Request) -> web.Response:
+        return web.json_response(document(dev=self._dev))
 
     async def _dev_token(self, request: web.Request) -> web.Response:
         wish = await json_body(request)

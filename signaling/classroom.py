@@ -5,49 +5,48 @@ Every outside happening becomes one event; the effects are carried out in order,
 
 import asyncio
 import logging
-import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from sfu.datachannel import Message
-from sfu.negotiation import Offer
-from signaling.allowance import Allowance
+from signaling.connection import MediaPlane
 from signaling.delivery import CONTROL_LABEL, Budgets, Delivery
-from signaling.errors import LessonError
-from signaling.events import (
+from signaling.effects import (
+    LISTENED,
+    Announced,
     Disconnect,
     Effect,
-    End,
-    Event,
     Feed,
-    Join,
-    Leave,
-    Lost,
+    Forbid,
     Note,
     Notify,
     Over,
-    Published,
+    Reason,
     Record,
-    Role,
     StartRecording,
     StopRecording,
-    Tick,
     WakeAt,
-    Watching,
+    Withdrawn,
+)
+from signaling.errors import LessonError
+from signaling.events import (
+    End,
+    Event,
+    Join,
+    Leave,
+    Lost,
+    Member,
+    Role,
+    Tick,
 )
 from signaling.lesson import Lesson, Rules
-from signaling.plan import Intent, plan_publish, plan_watch
 from signaling.recording import Recording
-from signaling.session import MediaPlane, Session
+from signaling.seat import Seat
 
 logger = logging.getLogger(__name__)
 
-RELAY_RATE, RELAY_BURST = 20.0, 50
-"""Messages a second that one member may send to all others; SCTP in Python costs 0.2 ms each."""
-SILENT_AFTER = 5.0
-"""Seconds without a packet after which a teacher's new connection may replace the old one."""
 GOODBYE = 0.3
 """Seconds between telling a school that the lesson ended and closing its connection."""
 
@@ -65,8 +64,15 @@ class ClassroomConfig:
     """What viewers may take."""
 
 
+class Listener(Protocol):
+    """Who shows a lesson to its members, or tells others of it."""
+
+    def on_effect(self, effect: Effect) -> None:
+        """One of `LISTENED`; the lesson has come as far already."""
+
+
 class Classroom:
-    """One live lesson, from its teacher's POST to `Over`."""
+    """One live lesson, from its first member's coming to `Over`."""
 
     def __init__(
         self,
@@ -80,48 +86,40 @@ class Classroom:
         """`started_at` is in Unix seconds, for people to read."""
         self.started_at = started_at
         self.lesson = Lesson(name, lesson_id, config.rules)
-        self.sessions: dict[str, Session] = {}
-        self._config = config
+        self.sessions: dict[str, Seat] = {}
+        self.config = config
         self._engine = config.media.engine
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
-        self._delivery = Delivery(self._engine, self._loop, config.budgets)
+        self.delivery = Delivery(self._engine, self._loop, config.budgets)
+        self._listeners: list[Listener] = []
+        self._waiting: deque[list[Effect]] = deque()
         self._flowing: set[int] = set()
-        self._allowances: dict[str, Allowance] = {}
         self._recording: Recording | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._farewells: dict[str, asyncio.TimerHandle] = {}
         self._recorded: asyncio.Task[None] | None = None
 
-    # --- what the HTTP side asks
+    # --- who comes and goes
 
-    def teach(self, identity: str, offer: Offer) -> Session:
-        """Seat the teacher. Raises NegotiationError, LessonError."""
-        intents = plan_publish(offer, self._config.video_codecs)
-        return self._seat(identity, Role.TEACHER, offer, intents)
+    def seat(self, seat: Seat, join: Join) -> Member:
+        """Seat whoever else comes, by the connection of an adapter. Raises LessonError.
 
-    def watch(self, identity: str, offer: Offer, site: str = "") -> Session:
-        """Seat a school of this site. Raises NegotiationError, LessonError."""
-        live = {p.track.source: p.track.codec for p in self.lesson.publications.values()}
-        intents = plan_watch(offer, live, self._config.video_codecs)
-        return self._seat(identity, Role.SCHOOL, offer, intents, site)
+        From then on the lesson may close the connection, 0.3 s after a listener heard of it.
+        """
+        effects = self.lesson.handle(join, self._loop.time())
+        self.sessions[seat.id] = seat
+        self._carry_out(effects)
+        return self.lesson.members[seat.id]
 
-    def retire_silent_teacher(self) -> None:
-        """Drop a teacher whose connection is dead, though nobody said so: a page was reloaded."""
-        teacher = self.lesson.teacher
-        session = self.sessions.get(teacher.session) if teacher is not None else None
-        if session is not None and self._silent(session):
-            session.close()
-            self.on_lost(session, "it fell silent and its successor is here")
-
-    def leave(self, session: Session) -> None:
-        """A member says goodbye."""
-        self._forget(session)
-        self._handle(Leave(session.id))
+    def leave(self, seat: Seat, *, lost: bool = False) -> None:
+        """A member says goodbye; where it may come back, it is only `lost`."""
+        self._forget(seat)
+        self.tell(Lost(seat.id) if lost else Leave(seat.id))
 
     def end(self, reason: str) -> None:
         """End the lesson for all."""
-        self._handle(End(reason))
+        self.tell(End(reason))
 
     async def drained(self) -> None:
         """Wait until an ended lesson's journal is on disk and its last words are said."""
@@ -129,6 +127,30 @@ class Classroom:
             await asyncio.wait([self._recorded])
         if self._farewells:
             await asyncio.sleep(GOODBYE)
+
+    # --- what happens
+
+    def add_listener(self, listener: Listener) -> None:
+        """Let somebody hear all `LISTENED` effects from now on."""
+        self._listeners.append(listener)
+
+    def handle(self, event: Event) -> None:
+        """Let something happen in the lesson. Raises LessonError, and nothing has happened.
+
+        What follows from it is carried out at once; within a listener, when all have heard.
+        """
+        self._carry_out(self.lesson.handle(event, self._loop.time()))
+
+    def tell(self, event: Event) -> None:
+        """The same for what has happened already: too late is no error."""
+        try:
+            self.handle(event)
+        except LessonError as error:
+            logger.debug("%s: %s came too late: %s", self.lesson.name, event, error)
+
+    def flows(self, uptrack: int) -> None:
+        """A published track has begun to flow."""
+        self._flowing.add(uptrack)
 
     def summary(self) -> dict[str, object]:
         """What /api/lessons says of it."""
@@ -138,7 +160,7 @@ class Classroom:
             "title": self.lesson.name,
             "id": self.lesson.id,
             "started_at": self.started_at,
-            "schools": self.lesson.seated,
+            "schools": self.lesson.count(Role.SCHOOL),
             "tracks": [
                 {"kind": p.track.kind, "source": p.track.source, "codec": p.track.codec}
                 for p in publications
@@ -147,94 +169,36 @@ class Classroom:
             "recording": self._recording.state if self._recording is not None else "off",
         }
 
-    # --- SessionHandler
-
-    def on_connected(self, session: Session) -> None:
-        """The first moment that media can flow: tracks are bound before any packet comes."""
-        if session.role is Role.TEACHER:
-            self._delivery.publish([track.uptrack for track in session.tracks])
-            self._handle(Published(session.id, tuple(session.tracks)))
-        else:
-            self._delivery.add(session)
-            self._handle(Watching(session.id, tuple(session.watches)))
-
-    def on_lost(self, session: Session, reason: str) -> None:
-        """A connection is gone."""
-        logger.info("%s: a %s is gone: %s", self.lesson.name, session.role, reason)
-        self._forget(session)
-        self._handle(Lost(session.id))
-
-    def on_stream(self, session: Session, uptrack: int) -> None:
-        """A published track flows."""
-        self._flowing.add(uptrack)
-
-    def on_open(self, session: Session, label: str) -> None:
-        """What a viewer was told before it could hear is told again."""
-        if label == CONTROL_LABEL:
-            self._delivery.say_again(session)
-
-    def on_message(self, session: Session, label: str, message: Message) -> None:
-        """What one says, all others who opened that label hear; too much of it is dropped."""
-        if label == CONTROL_LABEL or not self._allowances[session.id].take(self._loop.time()):
-            return
-        for other in self.sessions.values():
-            if other is not session:
-                other.send(label, message)
-
-    # --- the lesson
-
-    def _seat(
-        self, identity: str, role: Role, offer: Offer, intents: list[Intent], site: str = ""
-    ) -> Session:
-        media, name, now = self._config.media, self.lesson.name, self._loop.time()
-        session = Session(media, offer, intents, self, role=role, stream=name, site=site, now=now)
-        try:
-            effects = self.lesson.handle(Join(session.id, identity, role), now)
-        except LessonError:
-            session.close()
-            raise
-        self.sessions[session.id] = session
-        self._allowances[session.id] = Allowance(RELAY_RATE, RELAY_BURST, now)
-        self._carry_out(effects)
-        return session
-
-    def _silent(self, session: Session) -> bool:
-        if self._loop.time() - session.created_at < SILENT_AFTER:
-            return False
-        own = {track.uptrack for track in session.tracks}
-        idle = [
-            float(row.get("idle_ms", math.inf))  # none before the first packet
-            for row in self._engine.stats().uptracks
-            if row.get("id") in own
-        ]
-        return not session.connected or (bool(idle) and min(idle) >= SILENT_AFTER * 1000)
-
-    def _forget(self, session: Session) -> None:
-        if farewell := self._farewells.pop(session.id, None):
+    def _forget(self, seat: Seat) -> None:
+        if farewell := self._farewells.pop(seat.id, None):
             farewell.cancel()
-        self.sessions.pop(session.id, None)
-        self._allowances.pop(session.id, None)
-        self._delivery.remove(session)
-        self._delivery.withdraw([track.uptrack for track in session.tracks])
-        self._flowing.difference_update(track.uptrack for track in session.tracks)
-        session.close()
+        self.sessions.pop(seat.id, None)
+        self.delivery.remove(seat)
+        seat.close()
 
-    def _handle(self, event: Event) -> None:
-        """An event of our own making: one that comes too late is no error."""
-        try:
-            effects = self.lesson.handle(event, self._loop.time())
-        except LessonError as error:
-            logger.debug("%s: %s came too late: %s", self.lesson.name, event, error)
-            return
-        self._carry_out(effects)
+    # --- effects
 
     def _carry_out(self, effects: list[Effect]) -> None:
-        self._delivery.feed((e.downtrack, e.uptrack) for e in effects if isinstance(e, Feed))
-        for effect in effects:
-            try:
-                self._do(effect)
-            except Exception:
-                logger.exception("%s: %s failed", self.lesson.name, effect)
+        """Do it all, in order; what a listener sets off meanwhile is done after that."""
+        self._waiting.append(effects)
+        if len(self._waiting) > 1:
+            return
+        while self._waiting:
+            batch = self._waiting[0]
+            self.delivery.feed((e.downtrack, e.uptrack) for e in batch if isinstance(e, Feed))
+            for effect in batch:
+                self._attempt(self._do, effect)
+                if isinstance(effect, LISTENED):
+                    for listener in self._listeners:
+                        self._attempt(listener.on_effect, effect)
+            self._waiting.popleft()
+
+    def _attempt(self, do: Callable[[Effect], None], effect: Effect) -> None:
+        """One that fails keeps none of the others from being carried out."""
+        try:
+            do(effect)
+        except Exception:
+            logger.exception("%s: %s failed", self.lesson.name, effect)
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -249,18 +213,25 @@ class Classroom:
                 self._stop_recording()
             case Feed(downtrack, uptrack):
                 self._feed(downtrack, uptrack)
+            case Forbid(uptrack):
+                self._engine.remove_uptrack(uptrack)
+            case Announced(publication):
+                self.delivery.publish([publication.track.uptrack])
+            case Withdrawn(publication):
+                self.delivery.withdraw([publication.track.uptrack])
+                self._flowing.discard(publication.track.uptrack)
             case Notify(session_id, message):
-                self.sessions[session_id].notify(CONTROL_LABEL, message)
-            case Disconnect(session_id):
-                self._say_farewell(session_id)
+                self._notify(session_id, message)
+            case Disconnect(session_id, reason):
+                self._say_farewell(session_id, reason)
             case WakeAt(time):
                 self._wake_at(time)
             case Over():
                 self._over()
 
     def _start_recording(self) -> None:
-        if self._config.lessons_dir is not None:
-            folder = self._config.lessons_dir / self.lesson.id / "journal"
+        if self.config.lessons_dir is not None:
+            folder = self.config.lessons_dir / self.lesson.id / "journal"
             self._recording = Recording(self._engine, folder)
 
     def _note(self, event: Mapping[str, Any]) -> None:
@@ -273,18 +244,25 @@ class Classroom:
 
     def _feed(self, downtrack: int, uptrack: int | None) -> None:
         self._engine.set_source(downtrack, uptrack)
-        if uptrack is not None and self.lesson.publications[uptrack].track.kind == "video":
-            self._engine.request_keyframe(uptrack)
+        publication = self.lesson.publications.get(uptrack) if uptrack is not None else None
+        if publication is not None and publication.track.kind == "video":
+            self._engine.request_keyframe(publication.track.uptrack)
 
-    def _say_farewell(self, session_id: str) -> None:
+    def _notify(self, session_id: str, message: Mapping[str, Any]) -> None:
+        if seat := self.sessions.get(session_id):
+            seat.notify(CONTROL_LABEL, message)
+
+    def _say_farewell(self, session_id: str, reason: Reason) -> None:
         """Close a connection after what was said on it had time to arrive."""
-        session = self.sessions[session_id]
-        self._farewells[session_id] = self._loop.call_later(GOODBYE, self._forget, session)
+        if seat := self.sessions.get(session_id):
+            if reason is not Reason.ENDED:
+                seat.notify(CONTROL_LABEL, {"type": str(reason)})
+            self._farewells[session_id] = self._loop.call_later(GOODBYE, self._forget, seat)
 
     def _wake_at(self, time: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(time, self._handle, Tick())
+        self._alarm = self._loop.call_at(time, self.tell, Tick())
 
     def _over(self) -> None:
         if self._alarm is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from signaling.auth import TokenRole, mint
+from signaling.auth import SOURCES, TokenRole, mint
 from signaling.config import DEV_KEY, NodeConfig, load
 from signaling.edge import is_lesson_name, unix_now
 from signaling.errors import ConfigError
@@ -28,6 +28,18 @@ _CLIENTS = {
     "watch": ("clients.headless.watch", "Watch a lesson without a screen, and count what comes."),
     "selftest": ("clients.headless.selftest", "Check that this installation works, end to end."),
 }
+_GRANTS = (
+    "canPublish",
+    "canPublishData",
+    "canSubscribe",
+    "canUpdateOwnMetadata",
+    "hidden",
+    "recorder",
+    "roomAdmin",
+    "roomCreate",
+    "roomList",
+    "roomRecord",
+)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -35,7 +47,7 @@ class _Commands(click.Group):
     """Our own commands, and the clients' ones."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["serve", "demo", "publish", "watch", "token", "selftest"]
+        return ["serve", "demo", "publish", "watch", "token", "generate-keys", "selftest"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _CLIENTS:
@@ -112,31 +124,53 @@ def serve(path: Path | None, dev: bool, port: int | None) -> None:
 
 
 @main.command()
-@click.option("--lesson", help="The lesson's name (not needed for an archivist).")
+@click.option("--lesson", "--room", help="The lesson's name (not needed for an archivist).")
 @click.option("--role", type=click.Choice([role.value for role in TokenRole]), required=True)
-@click.option("--name", help="Who it is for; a made-up name if not given.")
+@click.option("--identity", help="Who it is for, unique in the lesson. [default: the name]")
+@click.option("--name", help="What others see; a made-up one if not given.")
 @click.option(
     "--ttl", type=_seconds, metavar="TIME", default="6h", show_default=True, help="90s, 30m, 2d ..."
 )
 @click.option("--site", default="", help="Place whose line it shares (quality.sites).")
+@click.option("--metadata", default="", help="Shown to the others; any text.")
+@click.option(
+    "--attribute", "pairs", multiple=True, metavar="KEY=VALUE", help="Shown to the others."
+)
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Choice(list(SOURCES)),
+    help="May publish this and no other; may be given several times.",
+)
+@click.option("--grant", "extra", multiple=True, type=click.Choice(_GRANTS), help="May this too.")
+@click.option("--deny", "denied", multiple=True, type=click.Choice(_GRANTS), help="May not this.")
 @click.option("--config", "path", type=click.Path(path_type=Path), help="Whose first key signs.")
 @click.option("--dev", is_flag=True, help="Sign with the key of `tongbu serve --dev`.")
 def token(
     lesson: str | None,
     role: str,
+    identity: str | None,
     name: str | None,
     ttl: float,
     site: str,
+    metadata: str,
+    pairs: tuple[str, ...],
+    sources: tuple[str, ...],
+    extra: tuple[str, ...],
+    denied: tuple[str, ...],
     path: Path | None,
     dev: bool,
 ) -> None:
-    """Make a token: who may teach, watch, or see the archive.
+    """Make a token: who may teach, speak, watch, or see the archive.
 
     \b
     tongbu token --dev --lesson math --role teacher --name wang
     tongbu token --config tongbu.yaml --lesson math --role school --ttl 2d
+    tongbu token --dev --lesson math --role teacher --grant roomAdmin --grant roomList
 
     A browser takes it in the link: http://localhost:7880/join/math#token=...
+    LiveKit's SDKs take it as they take their own, with ws://localhost:7880 as the URL.
     """
     wanted = TokenRole(role)
     if wanted is TokenRole.ARCHIVIST:
@@ -145,19 +179,39 @@ def token(
         raise _UserError("--lesson must be given: 1 to 64 letters, digits, _ or -.")
     keys = _load(path, dev=dev).keys
     key = DEV_KEY if dev else next(iter(keys))
-    identity = name or f"{role}-{secrets.token_hex(3)}"
+    identity = identity or name or f"{role}-{secrets.token_hex(3)}"
+    grants: dict[str, object] = {**dict.fromkeys(extra, True), **dict.fromkeys(denied, False)}
+    if sources:
+        grants["canPublishSources"] = list(sources)
     text = mint(
         key,
         keys[key],
         role=wanted,
         identity=identity,
-        name=identity,
+        name=name or identity,
         lesson=lesson,
         ttl=ttl,
         now=unix_now(),
         site=site,
+        metadata=metadata,
+        attributes=dict(map(_pair, pairs)),
+        grants=grants,
     )
     click.echo(text)
+
+
+@main.command("generate-keys")
+def generate_keys() -> None:
+    """Make an API key and its secret, ready for the configuration."""
+    key, secret = f"API{secrets.token_hex(6)}", secrets.token_urlsafe(36)
+    click.echo(f"keys:\n  {key}: {secret}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise _UserError(f"--attribute {text!r} is not of the form KEY=VALUE.")
+    return name, value
 
 
 class _UserError(click.ClickException):

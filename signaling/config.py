@@ -56,7 +56,12 @@ def _optional_port(value: object) -> object:
     return None if value is False or value == "off" else value  # YAML reads a bare off as false
 
 
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
 OptionalPort = Annotated[Port | None, BeforeValidator(_optional_port)]
 Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
@@ -71,7 +76,7 @@ class RtcConfig(_Strict):
     udp_port: Port = 7882
     tcp_port: OptionalPort = 7881
     shards: Shards = "auto"
-    node_ip: tuple[Address, ...] = ()
+    node_ip: Annotated[tuple[Address, ...], BeforeValidator(_several)] = ()
     consent_timeout: Seconds = 30.0
     video_codecs: Annotated[tuple[VideoCodec, ...], Field(min_length=1)] = (
         "H264",
@@ -109,6 +114,13 @@ class RecorderConfig(_Strict):
     enabled: bool = True
 
 
+class WebhookConfig(_Strict):
+    """Whom the node tells what happens (see `webhooks.py`)."""
+
+    urls: tuple[Url, ...] = ()
+    api_key: str = ""
+
+
 class LogConfig(_Strict):
     """Logging."""
 
@@ -131,6 +143,7 @@ class NodeConfig(BaseSettings):
     join: JoinConfig = JoinConfig()
     quality: QualityConfig = QualityConfig()
     recorder: RecorderConfig = RecorderConfig()
+    webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 
     @classmethod
@@ -160,7 +173,9 @@ def load(path: Path | None, *, dev: bool = False) -> NodeConfig:
         raise ConfigError(f"The environment is not usable: {error}.") from None
     if dev:
         keys = {**config.keys, DEV_KEY: DEV_SECRET}
-        return config.model_copy(update={"keys": keys, "bind": "127.0.0.1"})
+        config = config.model_copy(update={"keys": keys, "bind": "127.0.0.1"})
+    if config.webhook.api_key and config.webhook.api_key not in config.keys:
+        raise ConfigError("webhook.api_key names none of the keys: use the name of one of them.")
     if not config.keys:
         raise ConfigError(
             "No API key is configured: add `keys: {name: secret}` with a secret of at least "

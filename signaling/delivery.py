@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sfu.allocation import Allocator, Demand, Grant, Layer, ladder, share
 from sfu.engine import Engine, Link
-from signaling.session import Session
+from signaling.seat import Seat
 
 CONTROL_LABEL = "tongbu"
 """The data channel on which the node itself speaks; nothing is relayed on it."""
@@ -76,7 +76,7 @@ class Budgets:
 
 @dataclass(slots=True)
 class _Viewer:
-    session: Session
+    session: Seat
     allocator: Allocator
     sources: Mapping[int, str]
     """By downtrack."""
@@ -101,7 +101,7 @@ class Delivery:
         self._ladders: dict[int, Sequence[Layer]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Seat) -> None:
         """A viewer is connected."""
         allocator = Allocator(self._loop.time(), estimates=session.tells_arrivals)
         sources = {watch.downtrack: watch.source for watch in session.watches}
@@ -110,7 +110,7 @@ class Delivery:
         self._budgets.enter(session.site, allocator)
         self._engine.watch_link(session.peer, lambda link: self._on_link(session.id, link))
 
-    def remove(self, session: Session) -> None:
+    def remove(self, session: Seat) -> None:
         """A viewer is gone."""
         viewer = self._viewers.pop(session.id, None)
         if viewer is not None:
@@ -207,7 +207,7 @@ class Delivery:
 
     # --- what viewers are told
 
-    def say_again(self, session: Session) -> None:
+    def say_again(self, session: Seat) -> None:
         """A viewer can hear us from now on: what was said before it missed."""
         viewer = self._viewers.get(session.id)
         if viewer is None:

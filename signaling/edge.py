@@ -16,7 +16,15 @@ from aiohttp.abc import AbstractAccessLogger
 from sfu.errors import EngineError, NegotiationError, OfferTooLarge
 from sfu.sdp_offer import MAX_OFFER_BYTES
 from signaling.auth import Permissions, verify
-from signaling.errors import Crowded, LessonError, LessonFull, NotAllowed, NotAuthenticated, NotLive
+from signaling.errors import (
+    Crowded,
+    LessonError,
+    LessonFull,
+    NotAllowed,
+    NotAuthenticated,
+    NotLive,
+    NotPermitted,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +43,7 @@ _ANSWERS: tuple[tuple[type[Exception], int, Mapping[str, str]], ...] = (
     (NotLive, 409, {"Retry-After": "2"}),
     (LessonFull, 503, {"Retry-After": "10"}),
     (Crowded, 503, {"Retry-After": "3"}),
+    (NotPermitted, 403, {}),
     (LessonError, 409, {}),
     (EngineError, 503, {"Retry-After": "10"}),
 )

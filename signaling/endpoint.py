@@ -18,7 +18,7 @@ from aiohttp import web
 from sfu.negotiation import Offer
 from sfu.sdp_offer import parse_fragment, parse_offer
 from signaling.auth import Permissions
-from signaling.classroom import Classroom
+from signaling.desk import Desk, Desks
 from signaling.door import Door
 from signaling.edge import lesson_name, permissions, text_body
 from signaling.events import Role
@@ -50,8 +50,11 @@ class Endpoint(ABC):
     role: ClassVar[Role]
     """What its clients are in the lesson."""
 
-    def __init__(self, registry: Registry, keys: Mapping[str, str], door: Door) -> None:
+    def __init__(
+        self, registry: Registry, desks: Desks, keys: Mapping[str, str], door: Door
+    ) -> None:
         self._registry = registry
+        self._desks = desks
         self._keys = keys
         self._door = door
 
@@ -109,20 +112,22 @@ class Endpoint(ABC):
         return web.Response(status=200, text=fragment, content_type=FRAGMENT, headers=headers)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        classroom, session = self._find(request)
-        classroom.leave(session)
+        desk, session = self._find(request)
+        desk.leave(session)
         return web.Response(status=200)
 
     async def _options(self, request: web.Request) -> web.Response:
         lesson_name(request)
         return web.Response(status=204, headers=_PREFLIGHT)
 
-    def _find(self, request: web.Request) -> tuple[Classroom, Session]:
+    def _find(self, request: web.Request) -> tuple[Desk, Session]:
         classroom = self._registry.find(lesson_name(request))
-        session = classroom.sessions.get(request.match_info["session"]) if classroom else None
-        if classroom is None or session is None or session.role is not self.role:
-            raise web.HTTPNotFound(text="There is no such session; it may have ended.")
-        return classroom, session
+        if classroom is not None:
+            desk = self._desks.of(classroom)
+            session = desk.find(request.match_info["session"])
+            if session is not None and session.role is self.role:
+                return desk, session
+        raise web.HTTPNotFound(text="There is no such session; it may have ended.")
 
 
 async def allow_cross_origin(request: web.Request, response: web.StreamResponse) -> None:

@@ -10,6 +10,8 @@ SignalingError
     ├── NotLive            nobody teaches here now; try again later
     ├── TeacherPresent     somebody teaches here already
     ├── LessonFull         no seat is left
+    ├── NotPermitted       this member may not do this, at least not now
+    ├── LimitExceeded      more of it than one member may have
     └── IllegalEvent       we misused the lesson (a bug, or a race that is lost)
 """
 
@@ -52,6 +54,14 @@ class TeacherPresent(LessonError):  # noqa: N818
 
 class LessonFull(LessonError):  # noqa: N818
     """The lesson has as many schools as it may."""
+
+
+class NotPermitted(LessonError):  # noqa: N818
+    """The member's role, its grants or the floor do not allow this."""
+
+
+class LimitExceeded(LessonError):  # noqa: N818
+    """One member asks for more than is good for the others."""
 
 
 class IllegalEvent(LessonError):  # noqa: N818

@@ -1,24 +1,79 @@
-"""What a lesson is told (events), and what it asks for in return (effects). Plain data.
+"""Who and what is in a lesson, and what a lesson is told. Plain data, of no protocol.
 
-`lesson.py` says what follows from what; `classroom.py` carries the effects out.
+`lesson.py` says what follows from it, as `effects.py`.
+
+A session is one seat: whoever seats a member gives it a name nobody can guess. Where an event has
+a field `by`, it is the session of the member who wants it, or None for the house itself: the
+caller has checked an administrator's token.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+
+MICROPHONE, CAMERA, SLIDES = "microphone", "camera", "slides"
+SLIDES_AUDIO = "slides_audio"
+"""The sound of what is shown on the slides."""
+UNKNOWN = "unknown"
+"""Its publisher does not say what it is."""
+
+SOURCES = frozenset({MICROPHONE, CAMERA, SLIDES, SLIDES_AUDIO, UNKNOWN})
+NOTHING: frozenset[str] = frozenset()
+SPOKEN = frozenset({MICROPHONE, CAMERA})
+"""What the floor allows to publish."""
 
 
 class Role(StrEnum):
     """What a member is in the lesson."""
 
     TEACHER = "teacher"
+    """Gives the lesson; there is one at most, and while the teacher is away the lesson waits."""
+    ASSISTANT = "assistant"
+    """May publish, and do to others all that the teacher may."""
     SCHOOL = "school"
+    """Publishes while it has the floor."""
+    OBSERVER = "observer"
+    """Never publishes and never asks for the floor: an inspector, a parent."""
+    RECORDER = "recorder"
+    """A machine that takes what is published."""
+
+
+STAFF = frozenset({Role.TEACHER, Role.ASSISTANT})
+"""Those with authority over others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a member's token allows at most; its role may allow less (see `roles.py`)."""
+
+    publish: frozenset[str] = SOURCES
+    """Sources."""
+    subscribe: bool = True
+    data: bool = True
+    """Whether it may send messages to others."""
+    metadata: bool = False
+    """Whether it may change its own name, metadata and attributes."""
+    hidden: bool = False
+    """Whether others should not see that it is here. The lesson tells of it all the same: an
+    adapter leaves it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody in the lesson, by one connection. A snapshot: a change makes a new one."""
+
+    session: str
+    identity: str
+    role: Role
+    name: str = ""
+    grants: Grants = Grants()
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A published track."""
+    """A track as its publisher sends it."""
 
     uptrack: int
     kind: str
@@ -26,23 +81,66 @@ class Track:
     codec: str
     clock_rate: int
     parameters: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = False
+    """End to end: we cannot read it, so that recording it would be of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A track in the lesson. A snapshot: a change makes a new one."""
+
+    number: int
+    """Unique in the lesson, never used again; also its number in the journal."""
+    session: str
+    track: Track
+    muted: bool = False
+    """Its publisher sends nothing."""
+    silenced: bool = False
+    """Somebody with authority has muted it: it is forwarded to nobody until its publisher
+    unmutes it, or who silenced it takes that back."""
+
+
+class Whose(StrEnum):
+    """Whose source a downtrack wants that names no publication."""
+
+    TEACHER = "teacher"
+    """The teacher's; an assistant's while the teacher publishes none."""
+    FLOOR = "floor"
+    """That of whoever has the floor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A viewer's downtrack: what it wants, and what it can decode."""
+    """A downtrack: what it wants, and what its viewer can decode."""
 
     session: str
     downtrack: int
     source: str
     codec: str
+    whose: Whose = Whose.TEACHER
+    publication: int | None = None
+    """This one and no other, whatever `whose` says."""
 
-    def takes(self, track: Track) -> bool:
-        """Whether this track is what the downtrack waits for."""
-        return (self.source, self.codec) == (track.source, track.codec)
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who may subscribe to a publisher's tracks."""
+
+    everybody: bool = True
+    identities: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
+    """Unless everybody: these, and which publications of it (None: all)."""
+
+    def admits(self, identity: str, number: int) -> bool:
+        """Whether the bearer of this identity may take this publication."""
+        if self.everybody:
+            return True
+        if identity not in self.identities:
+            return False
+        numbers = self.identities[identity]
+        return numbers is None or number in numbers
 
 
-# --- events
+# --- events: coming and going
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +150,14 @@ class Join:
     session: str
     identity: str
     role: Role
+    name: str = ""
+    grants: Grants = Grants()
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    waits: bool = False
+    """Whether it takes a seat though nothing is published yet."""
+    unique: bool = False
+    """Whether it replaces whoever sits there under the same identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +169,39 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A member's connection is gone without a goodbye."""
+    """A member is gone without a goodbye; a teacher may come back."""
 
     session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Somebody with authority sends a member away."""
+
+    by: str | None
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The house prepares a lesson: it waits this many seconds though nobody is in it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed (asked for by a `WakeAt`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Somebody with authority ends the lesson: "teacher", "removed" or "shutdown"."""
+
+    reason: str
+
+
+# --- events: media
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +210,8 @@ class Published:
 
     session: str
     tracks: tuple[Track, ...]
+    muted: frozenset[int] = frozenset()
+    """Uptracks that are muted from the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,88 +224,136 @@ class Unpublished:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """A member wants these sources."""
+    """A member wants these, besides what it wants already."""
 
     session: str
     watches: tuple[Watch, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed (asked for by a `WakeAt`)."""
+class Unwatched:
+    """A member wants nothing more on these downtracks; they may be removed."""
+
+    session: str
+    downtracks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """Somebody with authority ends the lesson: "teacher" or "shutdown"."""
+class Mute:
+    """A publisher mutes or unmutes its own track."""
 
-    reason: str
-
-
-Event = Join | Leave | Lost | Published | Unpublished | Watching | Tick | End
-
-
-# --- effects
+    session: str
+    uptrack: int
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class StartRecording:
-    """Open the journal."""
+class Silence:
+    """Somebody with authority mutes another's publication, or takes that back."""
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Write this track to the journal."""
-
+    by: str | None
     number: int
-    track: Track
+    silenced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Write this event to the journal."""
-
-    event: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StopRecording:
-    """Close the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Feed a viewer's downtrack from this uptrack, or from nothing."""
-
-    downtrack: int
-    uptrack: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """Tell a member."""
+class Admit:
+    """A publisher says who may subscribe to its tracks."""
 
     session: str
-    message: Mapping[str, Any]
+    audience: Audience
+
+
+# --- events: the floor
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Close a member's connection."""
+class RaiseHand:
+    """A school asks for the floor."""
 
     session: str
 
 
 @dataclass(frozen=True, slots=True)
-class WakeAt:
-    """Send a `Tick` at this time."""
+class LowerHand:
+    """A school no longer asks, or somebody with authority says no."""
 
-    time: float
+    by: str | None
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
-    """Forget this lesson; its name is free."""
+class GrantFloor:
+    """Somebody with authority gives the floor to a member, hand raised or not; whoever has it
+    loses it."""
+
+    by: str | None
+    session: str
 
 
-Effect = StartRecording | Record | Note | StopRecording | Feed | Notify | Disconnect | WakeAt | Over
+@dataclass(frozen=True, slots=True)
+class RevokeFloor:
+    """The floor is free again: by authority, or because its holder gives it back."""
+
+    by: str | None
+
+
+# --- events: what is said of members and of the room
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Somebody with authority changes what a member may do. What it may no longer publish is
+    withdrawn at once."""
+
+    by: str | None
+    session: str
+    grants: Grants
+    role: Role | None = None
+    """None: as it is. The teacher stays the teacher, and nobody else becomes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """A member changes what is said of itself, or somebody with authority does."""
+
+    by: str | None
+    session: str
+    name: str | None = None
+    """None: as it is; so is the metadata."""
+    metadata: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """To set; "" removes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeRoom:
+    """Somebody with authority changes the room's metadata."""
+
+    by: str | None
+    metadata: str
+
+
+Event = (
+    Join
+    | Leave
+    | Lost
+    | Remove
+    | Keep
+    | Tick
+    | End
+    | Published
+    | Unpublished
+    | Watching
+    | Unwatched
+    | Mute
+    | Silence
+    | Admit
+    | RaiseHand
+    | LowerHand
+    | GrantFloor
+    | RevokeFloor
+    | Permit
+    | Describe
+    | DescribeRoom
+)

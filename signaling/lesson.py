@@ -2,65 +2,75 @@
 
 The phases, and what leads from one to the next::
 
-    WAITING ──Published──> LIVE ──Lost(teacher)──> LINGERING ──Tick(deadline)──> ENDED
-       │                    │ <───Published────────────┘                           ^
-       └──Lost/Leave────────┴──Leave(teacher), End─────────────────────────────────┘
+    WAITING ──Published──> LIVE ──nobody gives it──> LINGERING ──Tick(deadline)──> ENDED
+       │                    │ <──Published(teacher), Join─┘                          ^
+       └──nobody is in it───┴──Leave(teacher), End───────────────────────────────────┘
+
+A lesson that has had a teacher is given by that teacher; another one by whoever is in it.
 
 An event that the table or a rule does not allow raises a `LessonError` and changes nothing. What
 must happen outside comes back as effects, to be carried out in order (see `classroom.py`).
+
+Nothing here costs more for more members but what must: who joins or leaves is told of once, and
+only those are fed anew who want what has changed (`stage.py`).
 
 `now` is in seconds of any steady clock. Sessions, downtracks and uptracks are names given by the
 caller; the lesson only compares them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from signaling.errors import IllegalEvent, LessonFull, NotLive, TeacherPresent
-from signaling.events import (
+from signaling import notes
+from signaling.effects import (
+    Arrived,
     Disconnect,
     Effect,
-    End,
-    Event,
-    Feed,
-    Join,
-    Leave,
-    Lost,
     Note,
     Notify,
     Over,
-    Published,
-    Record,
-    Role,
+    Reason,
     StartRecording,
     StopRecording,
-    Tick,
-    Track,
-    Unpublished,
     WakeAt,
-    Watch,
-    Watching,
 )
+from signaling.errors import (
+    IllegalEvent,
+    LessonFull,
+    NotLive,
+    TeacherPresent,
+)
+from signaling.events import (
+    End,
+    Event,
+    Join,
+    Keep,
+    Leave,
+    Lost,
+    Member,
+    Publication,
+    Published,
+    Remove,
+    Role,
+    Tick,
+    Watch,
+    Whose,
+)
+from signaling.floor import Floor
+from signaling.room import HANDLED, Room, check_size
 
 
 class Phase(StrEnum):
     """Where a lesson stands."""
 
     WAITING = "waiting"
-    """A teacher has a seat, but is not connected yet; nothing is recorded."""
+    """Somebody has a seat, but nothing is published yet, and nothing is recorded."""
     LIVE = "live"
     LINGERING = "lingering"
-    """The teacher's connection is lost; the schools wait."""
+    """The teacher is lost, or all are; who is there waits."""
     ENDED = "ended"
-
-
-# What each role may publish. Whoever else is ever given the floor gets it here.
-MAY_PUBLISH: Mapping[Role, frozenset[str]] = {
-    Role.TEACHER: frozenset({"microphone", "camera", "slides"}),
-    Role.SCHOOL: frozenset(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,59 +80,100 @@ class Rules:
     linger: float = 30.0
     """Seconds a lesson waits for a teacher whose connection is lost."""
     max_schools: int = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Somebody in the lesson, by one connection."""
-
-    session: str
-    identity: str
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A track in the lesson: its number in the journal, and whose it is."""
-
-    number: int
-    session: str
-    track: Track
+    """Seats, the teacher's not counted."""
 
 
 class Lesson:
-    """One lesson, from the teacher's first connection to its end."""
+    """One lesson, from its first member to its end."""
 
     def __init__(self, name: str, lesson_id: str, rules: Rules) -> None:
         self.name = name
         self.id = lesson_id
         self.rules = rules
         self.phase = Phase.WAITING
-        self.members: dict[str, Member] = {}
-        self.publications: dict[int, Publication] = {}
-        """By uptrack."""
-        self.watches: dict[int, Watch] = {}
-        """By downtrack."""
-        self._watches_of: dict[str, tuple[Watch, ...]] = {}  # by session: leaving must be cheap
-        self._teacher: Member | None = None
+        self.room = Room()
         self._owner: str | None = None  # the teacher's identity, also while its connection is lost
         self._deadline = 0.0
-        self._next_number = 1
+
+    # --- what others ask
+
+    @property
+    def metadata(self) -> str:
+        """The room's."""
+        return self.room.metadata
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """By session."""
+        return self.room.members
+
+    @property
+    def floor(self) -> Floor:
+        """Who has it, and who asks for it."""
+        return self.room.floor
+
+    @property
+    def publications(self) -> Mapping[int, Publication]:
+        """By uptrack."""
+        return self.room.stage.publications
+
+    @property
+    def watches(self) -> Mapping[int, Watch]:
+        """By downtrack."""
+        return self.room.stage.watches
 
     @property
     def teacher(self) -> Member | None:
         """The connected (or connecting) teacher."""
-        return self._teacher
+        session = self.room.teacher
+        return None if session is None else self.members[session]
 
     @property
     def schools(self) -> list[Member]:
-        """Everybody who watches."""
+        """Those members."""
         return [m for m in self.members.values() if m.role is Role.SCHOOL]
 
     @property
     def seated(self) -> int:
-        """How many schools there are: asked at every join, so it must not count them."""
-        return len(self.members) - (self._teacher is not None)
+        """How many there are besides the teacher: asked at every join, so it must not count."""
+        return len(self.members) - (self.room.teacher is not None)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it waits for its first member because somebody prepared it."""
+        return self.phase is Phase.WAITING and self._deadline > 0
+
+    def count(self, role: Role) -> int:
+        """How many members have this role."""
+        return self.room.count(role)
+
+    def sessions_of(self, identity: str) -> Sequence[str]:
+        """The seats of an identity, the oldest first."""
+        return self.room.sessions_of(identity)
+
+    def publication(self, number: int) -> Publication | None:
+        """The publication of that number, while there is one."""
+        return self.room.stage.publication(number)
+
+    def published_by(self, session: str) -> Sequence[Publication]:
+        """What a member publishes."""
+        return self.room.stage.published_by(session)
+
+    def wanted(self, whose: Whose, source: str) -> Publication | None:
+        """What there is now of somebody's source."""
+        return self.room.stage.wanted((whose, source))
+
+    def may_publish(self, session: str) -> frozenset[str]:
+        """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
+        return self.room.may_publish(session)
+
+    def may_watch(self, session: str, number: int) -> bool:
+        """Whether a member may take this publication."""
+        return self.room.may_watch(session, number)
+
+    def may_send(self, session: str) -> bool:
+        """Whether a member may send messages to others."""
+        return self.room.may_send(session)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Apply an event; the effects are to be carried out in order. Raises LessonError."""
@@ -133,142 +184,99 @@ class Lesson:
             raise IllegalEvent(f"{type(event).__name__} is not possible: it is {self.phase}.")
         return list(handler(self, event, now))
 
-    # --- handlers: every check first, then every change
+    # --- coming; as everywhere below: every check first, then every change
 
     def _join(self, event: Join, now: float) -> Iterable[Effect]:
         if event.session in self.members:
             raise IllegalEvent("This session has joined already.")
+        rivals = [self.members[s] for s in self.sessions_of(event.identity) if event.unique]
         if event.role is Role.TEACHER:
-            self._admit_teacher(event)
-            self._deadline = now + self.rules.linger  # while lingering: time to connect
+            self._admit_teacher(event, rivals)
         else:
-            self._admit_school()
-        member = self.members[event.session] = Member(event.session, event.identity, event.role)
-        if event.role is Role.TEACHER:
-            self._teacher = member
-        if self.phase is Phase.WAITING:
-            return []
-        effects: list[Effect] = [Note(_joined(member))]
-        if event.role is Role.TEACHER:
-            effects.append(WakeAt(self._deadline))
-        return effects
-
-    def _admit_teacher(self, event: Join) -> None:
-        if self._teacher is not None or self._owner not in (None, event.identity):
-            raise TeacherPresent("This lesson has a teacher already.")
-        self._owner = event.identity
-
-    def _admit_school(self) -> None:
-        if self.phase is Phase.WAITING:
-            raise NotLive("Nobody is teaching in this lesson now.")
-        if self.seated >= self.rules.max_schools:
-            raise LessonFull(f"This lesson is full: {self.rules.max_schools} schools are in it.")
-
-    def _begin(self, event: Published, now: float) -> Iterable[Effect]:
-        """The teacher is connected for the first time: the lesson starts, and its recording."""
-        self._check_publisher(event)
-        self.phase = Phase.LIVE
-        started = {"type": "lesson_started", "lesson": self.name, "title": self.name, "id": self.id}
-        joined = [Note(_joined(member)) for member in self.members.values()]
-        return [StartRecording(), Note(started), *joined, *self._publish(event)]
-
-    def _resume(self, event: Published, now: float) -> Iterable[Effect]:
-        """The teacher is back."""
-        self._check_publisher(event)
-        self.phase = Phase.LIVE
-        return self._publish(event)
-
-    def _check_publisher(self, event: Published) -> None:
-        member = self._member(event.session)
-        if not {track.source for track in event.tracks} <= MAY_PUBLISH[member.role]:
-            raise IllegalEvent(f"A {member.role} may not publish this.")
-        taken = {publication.track.source for publication in self.publications.values()}
-        sources = [track.source for track in event.tracks]
-        if not sources or len(set(sources)) < len(sources) or taken.intersection(sources):
-            raise IllegalEvent("There is nothing new to publish.")
-        if any(track.uptrack in self.publications for track in event.tracks):
-            raise IllegalEvent("This track is published already.")
-
-    def _publish(self, event: Published) -> list[Effect]:
+            self._admit_other(event, rivals)
+        check_size(event.name, event.metadata, event.attributes)
         effects: list[Effect] = []
-        for track in event.tracks:
-            publication = Publication(self._next_number, event.session, track)
-            self._next_number += 1
-            self.publications[track.uptrack] = publication
-            # The note first: whoever reads the journal knows a track before its frames.
-            effects += [Note(_published(publication)), Record(publication.number, track)]
-        for watch in self.watches.values():
-            effects += [
-                Feed(watch.downtrack, track.uptrack) for track in event.tracks if watch.takes(track)
-            ]
-        return effects
-
-    def _unpublish(self, event: Unpublished, now: float) -> Iterable[Effect]:
-        publication = self.publications.get(event.uptrack)
-        if publication is None or publication.session != event.session:
-            raise IllegalEvent("This track is not published by this session.")
-        return self._withdraw([publication])
-
-    def _withdraw(self, publications: Iterable[Publication]) -> list[Effect]:
-        effects: list[Effect] = []
-        for publication in publications:
-            del self.publications[publication.track.uptrack]
-            effects.append(Note({"type": "track_unpublished", "track": publication.number}))
-            effects += [
-                Feed(watch.downtrack, None)
-                for watch in self.watches.values()
-                if watch.takes(publication.track)
-            ]
-        return effects
-
-    def _watch(self, event: Watching, now: float) -> Iterable[Effect]:
-        self._member(event.session)
-        if any(w.session != event.session or w.downtrack in self.watches for w in event.watches):
-            raise IllegalEvent("These downtracks are not this session's own new ones.")
-        self.watches.update({watch.downtrack: watch for watch in event.watches})
-        earlier = self._watches_of.get(event.session, ())
-        self._watches_of[event.session] = (*earlier, *event.watches)
+        for rival in rivals:
+            effects += self.room.remove(rival, Reason.DUPLICATE)
+        member = self.room.seat(event)
+        if member.role is Role.TEACHER:
+            self._owner = member.identity
         return [
-            Feed(watch.downtrack, publication.track.uptrack)
-            for watch in event.watches
-            for publication in self.publications.values()
-            if watch.takes(publication.track)
+            *effects,
+            *self.room.note("member_joined", member),
+            Arrived(member),
+            *self._greet(now),
         ]
 
+    def _admit_teacher(self, event: Join, rivals: Sequence[Member]) -> None:
+        present = self.teacher
+        taken = present is not None and present not in rivals
+        if taken or self._owner not in (None, event.identity):
+            raise TeacherPresent("This lesson has a teacher already.")
+
+    def _admit_other(self, event: Join, rivals: Sequence[Member]) -> None:
+        if self.phase is Phase.WAITING and not event.waits:
+            raise NotLive("Nobody is teaching in this lesson now.")
+        leaving = sum(rival.role is not Role.TEACHER for rival in rivals)
+        if self.seated - leaving >= self.rules.max_schools:
+            raise LessonFull(f"This lesson is full: {self.rules.max_schools} are in it.")
+
+    def _greet(self, now: float) -> list[Effect]:
+        """What follows for the lesson from somebody's joining."""
+        if self.phase is not Phase.LINGERING:
+            return self._settle(now)
+        if self._owner is None:
+            self.phase = Phase.LIVE
+        elif self.room.teacher is not None:  # who has the linger time to connect
+            self._deadline = now + self.rules.linger
+            return [WakeAt(self._deadline)]
+        return []
+
+    # --- going
+
     def _leave(self, event: Leave, now: float) -> Iterable[Effect]:
-        member = self._member(event.session)
-        effects = self._remove(member)
-        return [*effects, *self._finish("teacher")] if member.role is Role.TEACHER else effects
+        member = self.room.member(event.session)
+        effects = self.room.remove(member, Reason.LEFT)
+        if member.role is Role.TEACHER:
+            return [*effects, *self._finish("teacher")]
+        return [*effects, *self._settle(now)]
 
     def _lost(self, event: Lost, now: float) -> Iterable[Effect]:
-        member = self._member(event.session)
-        effects = self._remove(member)
-        if member.role is not Role.TEACHER:
-            return effects
+        effects = self.room.remove(self.room.member(event.session), Reason.LOST)
+        return [*effects, *self._settle(now)]
+
+    def _expel(self, event: Remove, now: float) -> Iterable[Effect]:
+        member = self.room.under(event.by, event.session)
+        effects = self.room.remove(member, Reason.REMOVED)
+        return [*effects, *self._settle(now)]
+
+    def _settle(self, now: float) -> list[Effect]:
+        """What follows for the lesson from who is there now."""
+        if self._given:
+            return []
         if self.phase is Phase.WAITING:
-            return [*effects, *self._finish("linger")]
-        if self.phase is Phase.LIVE:
+            self._owner = None  # who never taught owns nothing
+            if self.members:
+                return []
+            return self._finish("linger") if now >= self._deadline else []
+        if self.phase is Phase.LIVE or now >= self._deadline:
             self.phase = Phase.LINGERING
             self._deadline = now + self.rules.linger
-            effects.append(WakeAt(self._deadline))
-        return effects
+            return [WakeAt(self._deadline)]
+        return []
 
-    def _remove(self, member: Member) -> list[Effect]:
-        """Take a member out with all it has; nothing of it stays behind."""
-        own = [p for p in self.publications.values() if p.session == member.session]
-        effects = self._withdraw(own)
-        for watch in self._watches_of.pop(member.session, ()):
-            del self.watches[watch.downtrack]
-        del self.members[member.session]
-        if member is self._teacher:
-            self._teacher = None
-        if self.phase is not Phase.WAITING:
-            left = {"type": "member_left", "identity": member.identity, "role": str(member.role)}
-            effects.append(Note(left))
-        return effects
+    @property
+    def _given(self) -> bool:
+        """Whether whoever gives the lesson is there."""
+        return self.room.teacher is not None if self._owner is not None else bool(self.members)
+
+    def _keep(self, event: Keep, now: float) -> Iterable[Effect]:
+        self._deadline = max(self._deadline, now + event.seconds)
+        return [WakeAt(self._deadline)]
 
     def _tick(self, event: Tick, now: float) -> Iterable[Effect]:
-        return self._finish("linger") if now >= self._deadline else []
+        empty = not self.members if self.phase is Phase.WAITING else not self._given
+        return self._finish("linger") if empty and now >= self._deadline else []
 
     def _end(self, event: End, now: float) -> Iterable[Effect]:
         return self._finish(event.reason)
@@ -276,67 +284,63 @@ class Lesson:
     def _finish(self, reason: str) -> list[Effect]:
         effects: list[Effect] = []
         if self.phase is not Phase.WAITING:
-            effects += [Note({"type": "lesson_ended", "reason": reason}), StopRecording()]
-        effects += [Notify(member.session, {"type": "ended"}) for member in self.schools]
+            effects += [Note(notes.lesson_ended(reason)), StopRecording()]
+        others = [session for session in self.members if session != self.room.teacher]
+        effects += [Notify(session, {"type": "ended"}) for session in others]
         effects += [Disconnect(session) for session in self.members]
         effects.append(Over())
         self.phase = Phase.ENDED
-        self.members.clear()
-        self.publications.clear()
-        self.watches.clear()
-        self._watches_of.clear()
-        self._teacher = None
+        self.room.clear()
         return effects
+
+    # --- media
+
+    def _begin(self, event: Published, now: float) -> Iterable[Effect]:
+        """The first publication: the lesson starts, and its recording."""
+        self.room.stage.check_published(event, self.may_publish(event.session))
+        self.phase, self.room.noted = Phase.LIVE, True
+        start: list[Effect] = [StartRecording(), Note(notes.lesson_started(self.name, self.id))]
+        joined = [e for m in self.members.values() for e in self.room.note("member_joined", m)]
+        holder = self.members.get(self.floor.holder or "")
+        floor = self.room.note("floor_granted", holder) if holder is not None else []
+        return [*start, *joined, *floor, *self.room.stage.publish(event)]
+
+    def _publish(self, event: Published, now: float) -> Iterable[Effect]:
+        self.room.stage.check_published(event, self.may_publish(event.session))
+        if event.session == self.room.teacher:
+            self.phase = Phase.LIVE  # the teacher is back
+        return self.room.stage.publish(event)
+
+    # --- what is the same in every phase
+
+    def _in_room(self, event: Event, now: float) -> Iterable[Effect]:
+        return self.room.handle(event)
 
     def _nothing(self, event: Event, now: float) -> Iterable[Effect]:
         return []
-
-    def _member(self, session: str) -> Member:
-        member = self.members.get(session)
-        if member is None:
-            raise IllegalEvent("This session is not in the lesson.")
-        return member
-
-
-def _joined(member: Member) -> Mapping[str, Any]:
-    return {"type": "member_joined", "identity": member.identity, "role": str(member.role)}
-
-
-def _published(publication: Publication) -> Mapping[str, Any]:
-    track = publication.track
-    return {
-        "type": "track_published",
-        "track": publication.number,
-        "kind": track.kind,
-        "source": track.source,
-        "codec": track.codec,
-        "clock_rate": track.clock_rate,
-        "parameters": dict(track.parameters),
-    }
 
 
 _Handler = Callable[[Lesson, Any, float], Iterable[Effect]]
 
 _ANY_TIME: dict[type[Event], _Handler] = {
+    **dict.fromkeys(HANDLED, Lesson._in_room),
     Join: Lesson._join,
     Leave: Lesson._leave,
     Lost: Lesson._lost,
+    Remove: Lesson._expel,
     End: Lesson._end,
+    Published: Lesson._publish,
+    Keep: Lesson._nothing,
     Tick: Lesson._nothing,
 }
 _TABLE: Mapping[Phase, Mapping[type[Event], _Handler]] = {
-    Phase.WAITING: {**_ANY_TIME, Published: Lesson._begin},
-    Phase.LIVE: {
+    Phase.WAITING: {
         **_ANY_TIME,
-        Published: Lesson._resume,
-        Unpublished: Lesson._unpublish,
-        Watching: Lesson._watch,
-    },
-    Phase.LINGERING: {
-        **_ANY_TIME,
-        Published: Lesson._resume,
-        Watching: Lesson._watch,
+        Published: Lesson._begin,
+        Keep: Lesson._keep,
         Tick: Lesson._tick,
     },
+    Phase.LIVE: _ANY_TIME,
+    Phase.LINGERING: {**_ANY_TIME, Tick: Lesson._tick},
     Phase.ENDED: {},
 }

@@ -25,14 +25,23 @@ from signaling.api import Api
 from signaling.classroom import ClassroomConfig
 from signaling.config import MAX_SHARDS, NodeConfig
 from signaling.delivery import Budgets
+from signaling.desk import Desks
 from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
+from signaling.floor_api import FloorApi
 from signaling.lesson import Rules
+from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
+from signaling.livekit.join import MAX_JOIN
+from signaling.livekit.reports import reports
+from signaling.livekit.rooms import Rooms
+from signaling.livekit.twirp import RoomService
+from signaling.livekit.watching import Watching
 from signaling.pages import Pages
 from signaling.registry import Registry
 from signaling.session import MediaPlane
+from signaling.webhooks import Key, Webhooks
 from signaling.whep import Whep
 from signaling.whip import Whip
 
@@ -79,6 +88,8 @@ class Node:
         door = Door(
             Limits(config.join.at_once, config.join.waiting, config.join.waiting_per_lesson)
         )
+        webhooks = make_webhooks(config)
+        self._undo.push_async_callback(webhooks.close)
         api = Api(
             registry,
             engine,
@@ -86,8 +97,9 @@ class Node:
             config.keys,
             dev=self._dev,
             recorder_state=lambda: self._recorder_state,
+            webhooks=webhooks,
         )
-        app = make_app(registry, config, api, door, _archive(data_dir, api))
+        app = make_app(registry, config, api, door, _archive(data_dir, api), webhooks)
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
@@ -131,6 +143,7 @@ class Node:
             shutdown_timeout=_HTTP_PATIENCE,
             handle_signals=False,
             handler_cancellation=True,  # who hangs up leaves the queue of joins
+            max_line_size=MAX_JOIN,  # an offer travels in the URL of LiveKit's WebSocket
         )
         await runner.setup()
         self._undo.push_async_callback(runner.cleanup)
@@ -158,15 +171,36 @@ class Node:
         self._recorder_state = state
 
 
+def make_webhooks(config: NodeConfig) -> Webhooks:
+    """Who tells other systems, signed with the key that the operator chose, or with the first."""
+    name = config.webhook.api_key or next(iter(config.keys))
+    return Webhooks(config.webhook.urls, Key(name, config.keys[name]), unix_now)
+
+
 def make_app(
-    registry: Registry, config: NodeConfig, api: Api, door: Door, archive: Sequence[web.RouteDef]
+    registry: Registry,
+    config: NodeConfig,
+    api: Api,
+    door: Door,
+    archive: Sequence[web.RouteDef],
+    webhooks: Webhooks,
 ) -> web.Application:
     """All of the node's HTTP."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app.on_response_prepare.append(allow_cross_origin)
-    app.add_routes(Whip(registry, config.keys, door).routes())
-    app.add_routes(Whep(registry, config.keys, door).routes())
+    app.on_response_prepare.append(allow_pages)
+    desks = Desks(registry)
+    app.add_routes(Whip(registry, desks, config.keys, door).routes())
+    app.add_routes(Whep(registry, desks, config.keys, door).routes())
+    rooms = Rooms(
+        registry, reports(webhooks, lambda classroom: rooms.of(classroom).presence.room())
+    )
+    watching = Watching(registry, lambda classroom: rooms.of(classroom).presence, api.engine)
+    app.cleanup_ctx.append(watching.run)
+    app.add_routes(LiveKitEndpoint(rooms, config.keys, door).routes())
+    app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
+    app.add_routes(FloorApi(registry, config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app

@@ -4,11 +4,12 @@ A publisher says it by order or by `a=content:slides` (RFC 4796); so does a view
 becomes is an intent, one for each section of the offer; `None` is a section we reject.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfu.errors import NegotiationError
 from sfu.negotiation import Codec, Offer, Section, choose_audio, choose_video
+from signaling.events import CAMERA, MICROPHONE, SLIDES, SOURCES, Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,11 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """The peer watches this source here."""
+    """The peer watches this source here, the teacher's or that of whoever has the floor."""
 
     source: str
     codec: Codec
+    whose: Whose = Whose.TEACHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,32 @@ class Talk:
 Intent = Take | Give | Talk | None
 
 
-def plan_publish(offer: Offer, preference: Sequence[str]) -> list[Intent]:
-    """Take microphone, camera and slides, each in the codec we like best.
+Place = tuple[Whose, str]
+"""Whose source."""
+
+_SENT: tuple[tuple[Place, ...], ...] = (
+    ((Whose.TEACHER, MICROPHONE),),
+    ((Whose.TEACHER, CAMERA), (Whose.TEACHER, SLIDES)),
+)
+"""What a publisher's audio and video sections carry, in their order."""
+_SHOWN = (
+    (*_SENT[0], (Whose.FLOOR, MICROPHONE)),
+    (*_SENT[1], (Whose.FLOOR, CAMERA)),
+)
+"""What a viewer's carry: who has room for more hears and sees the school that has the floor."""
+
+
+def plan_publish(
+    offer: Offer, preference: Sequence[str], allowed: frozenset[str] = SOURCES
+) -> list[Intent]:
+    """Take microphone, camera and slides, those `allowed`, each in the codec we like best.
 
     Raises NegotiationError when there is nothing we can take.
     """
-    sources = _sources([s if s.sends else None for s in offer.sections])
     intents: list[Intent] = []
-    for section, source in zip(offer.sections, sources, strict=True):
-        codec = _choose(section, preference) if source else None
-        intents.append(Take(source, codec) if source and codec else _talk(section))
+    for section, place in _places(offer, [s.sends for s in offer.sections], _SENT):
+        codec = _choose(section, preference) if place and place[1] in allowed else None
+        intents.append(Take(place[1], codec) if place and codec else _talk(section))
     if not any(isinstance(intent, Take) for intent in intents):
         raise NegotiationError(
             "The offer sends nothing we can take: audio must be Opus, video one of "
@@ -53,18 +71,18 @@ def plan_publish(offer: Offer, preference: Sequence[str]) -> list[Intent]:
     return intents
 
 
-def plan_watch(offer: Offer, live: Mapping[str, str], preference: Sequence[str]) -> list[Intent]:
-    """Give camera, slides and microphone; `live` names the codec of each published source.
+def plan_watch(offer: Offer, live: Mapping[Place, str], preference: Sequence[str]) -> list[Intent]:
+    """Give camera, slides and microphone, then those of the floor; `live` names the codec of each
+    that is published.
 
-    A source that is not published yet gets the codec we would ask its publisher for.
+    What is not published yet gets the codec we would ask its publisher for.
     Raises NegotiationError when there is nothing we can give.
     """
-    sources = _sources([s if s.receives else None for s in offer.sections])
     intents: list[Intent] = []
-    for section, source in zip(offer.sections, sources, strict=True):
-        wanted = [live[source]] if source is not None and source in live else []
-        codec = _choose(section, [*wanted, *preference]) if source else None
-        intents.append(Give(source, codec) if source and codec else _talk(section))
+    for section, place in _places(offer, [s.receives for s in offer.sections], _SHOWN):
+        wanted = [live[place]] if place is not None and place in live else []
+        codec = _choose(section, [*wanted, *preference]) if place else None
+        intents.append(Give(place[1], codec, place[0]) if place and codec else _talk(section))
     if not any(isinstance(intent, Give) for intent in intents):
         raise NegotiationError(
             "The offer receives nothing we can give: audio must be Opus, video one of "
@@ -73,28 +91,22 @@ def plan_watch(offer: Offer, live: Mapping[str, str], preference: Sequence[str])
     return intents
 
 
-def _sources(sections: Sequence[Section | None]) -> list[str | None]:
-    """The source of each section: the first of its kind gets it, what is left over gets none."""
-    named = [_named_source(section) for section in sections]
-    free = [source for source in ("camera", "slides") if source not in named]
-    sources: list[str | None] = []
-    for section, name in zip(sections, named, strict=True):
-        source = name
-        if source is None and section is not None and section.kind == "video" and free:
-            source = free.pop(0)
-        sources.append(source if source not in sources else None)
-    return sources
-
-
-def _named_source(section: Section | None) -> str | None:
-    """The source that a section names by itself."""
-    match section:
-        case Section(kind="audio"):
-            return "microphone"
-        case Section(kind="video", content="slides"):
-            return "slides"
-        case _:
-            return None
+def _places(
+    offer: Offer, usable: Sequence[bool], places: tuple[tuple[Place, ...], ...]
+) -> Iterator[tuple[Section, Place | None]]:
+    """Each section with what it carries: the first of its kind gets the first, and so on."""
+    audio, video = list(places[0]), list(places[1])
+    slides = next(place for place in video if place[1] == SLIDES)
+    pairs = list(zip(offer.sections, usable, strict=True))
+    named = [s.kind == "video" and s.content == SLIDES and use for s, use in pairs]
+    if any(named):
+        video.remove(slides)
+    for index, (section, use) in enumerate(pairs):
+        free = {"audio": audio, "video": video}.get(section.kind, []) if use else []
+        if named[index]:  # the first that says so; a second one is nothing else
+            yield section, slides if index == named.index(True) else None
+        else:
+            yield section, free.pop(0) if free else None
 
 
 def _choose(section: Section, preference: Sequence[str]) -> Codec | None:

@@ -17,6 +17,7 @@ class Registry:
         self._config = config
         self._clock = clock
         self._classrooms: dict[str, Classroom] = {}
+        self._openings: list[Callable[[Classroom], None]] = []
         self._draining: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Classroom]:
@@ -33,10 +34,12 @@ class Registry:
             raise NotLive("Nobody is teaching in this lesson now.")
         return classroom
 
+    def on_open(self, told: Callable[[Classroom], None]) -> None:
+        """Call this with every lesson that is made from now on, before anything happens in it."""
+        self._openings.append(told)
+
     def open(self, name: str) -> Classroom:
-        """The live lesson of that name, made when there is none, ready for a teacher."""
-        if classroom := self._classrooms.get(name):
-            classroom.retire_silent_teacher()  # which may end it
+        """The live lesson of that name, made when there is none."""
         classroom = self._classrooms.get(name)
         if classroom is None:
             now = self._clock()
@@ -48,12 +51,14 @@ class Registry:
                 on_over=self._retire,
             )
             self._classrooms[name] = classroom
+            for told in self._openings:
+                told(classroom)
         return classroom
 
     def drop_if_unused(self, classroom: Classroom) -> None:
-        """Forget a lesson that was opened for a teacher who got no seat."""
+        """Forget a lesson that was opened for somebody who got no seat."""
         lesson = classroom.lesson
-        if lesson.phase is Phase.WAITING and not lesson.members:
+        if lesson.phase is Phase.WAITING and not lesson.members and not lesson.kept:
             classroom.end("teacher")
 
     async def close(self, reason: str) -> None:

@@ -20,4 +20,4 @@ class Whep(Endpoint):
 
     def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
         """Seat a school in the live lesson."""
-        return self._registry.require(lesson).watch(who.identity, offer, who.site)
+        return self._desks.of(self._registry.require(lesson)).watch(who, offer)

@@ -19,8 +19,10 @@ class Whip(Endpoint):
 
     def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
         """Open the lesson if need be, and seat its teacher."""
+        if live := self._registry.find(lesson):
+            self._desks.of(live).retire_silent_teacher()  # which may end it
         classroom = self._registry.open(lesson)
         try:
-            return classroom.teach(who.identity, offer)
+            return self._desks.of(classroom).teach(who, offer)
         finally:
             self._registry.drop_if_unused(classroom)

@@ -24,7 +24,7 @@ from signaling.delivery import Budgets
 from signaling.door import Door
 from signaling.edge import unix_now
 from signaling.lesson import Rules
-from signaling.node import make_app
+from signaling.node import make_app, make_webhooks
 from signaling.registry import Registry
 from signaling.session import MediaPlane
 from tests import fake_media
@@ -214,8 +214,11 @@ async def house(
     registry = Registry(classrooms, clock=unix_now)
     states = ["ok"]
     door = Door(limits)
+    webhooks = make_webhooks(config)
     api = Api(registry, engine, door, config.keys, dev=dev, recorder_state=lambda: states[-1])
-    async with TestClient(TestServer(make_app(registry, config, api, door, []))) as client:
+    async with TestClient(
+        TestServer(make_app(registry, config, api, door, [], webhooks))
+    ) as client:
         yield House(native, engine, registry, client, states)
         await registry.close("shutdown")
     await engine.close()

@@ -11,7 +11,7 @@ from aiortc.rtcdatachannel import RTCDataChannelParameters
 
 from sfu.datachannel import _Underlay
 from sfu.engine import Engine
-from signaling.classroom import RELAY_BURST
+from signaling.desk import RELAY_BURST
 from signaling.recording import Recording
 from tests import fake_media
 from tests.fake_media import FakeEngine

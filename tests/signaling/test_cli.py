@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from signaling.auth import verify
 from signaling.cli import main
-from signaling.config import DEV_KEY, DEV_SECRET
+from signaling.config import DEV_KEY, DEV_SECRET, load
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -39,11 +39,22 @@ def refused(*arguments: str) -> str:
 
 def test_help_teaches() -> None:
     text = run("--help").stdout
-    for word in ("serve", "demo", "publish", "watch", "token", "selftest", "tongbu demo"):
+    for word in (
+        "serve",
+        "demo",
+        "publish",
+        "watch",
+        "token",
+        "generate-keys",
+        "selftest",
+        "tongbu demo",
+    ):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "publish", "watch", "token", "selftest"])
+@pytest.mark.parametrize(
+    "command", ["serve", "demo", "publish", "watch", "token", "generate-keys", "selftest"]
+)
 def test_every_command_has_help(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -75,6 +86,27 @@ class TestToken:
         assert "--lesson must be given" in refused(*school, "a b")
         assert "is not a time such as" in refused(*school, "math", "--ttl", "soon")
         assert "No API key" in refused("token", "--role", "school", "--lesson", "math")
+
+    def test_with_livekits_grants(self) -> None:
+        school = ("token", "--dev", "--lesson", "math", "--role", "school", "--name", "hilltop")
+        wishes = ("--metadata", "m", "--attribute", "grade=5", "--grant", "canUpdateOwnMetadata")
+        more = ("--identity", "s-1", "--deny", "canPublishData", "--source", "screen_share")
+        text = run(*school, *wishes, *more).stdout.strip()
+        who = verify(text, {DEV_KEY: DEV_SECRET})
+        assert (who.identity, who.name, who.metadata) == ("s-1", "hilltop", "m")
+        assert who.attributes == {"grade": "5"}
+        assert who.update_own_metadata
+        assert not who.publish_data
+        assert who.publish_sources == {"slides"}
+        assert "KEY=VALUE" in refused(*school, "--attribute", "grade")
+
+    def test_keys_fit_the_configuration(self, tmp_path: Path) -> None:
+        path = tmp_path / "c.yaml"
+        path.write_text(run("generate-keys").stdout)
+        ((key, secret),) = load(path).keys.items()
+        assert key.startswith("API")
+        text = run("token", "--config", str(path), "--role", "archivist").stdout.strip()
+        assert verify(text, {key: secret}).list_all
 
 
 class TestServeRefuses:

@@ -78,10 +78,24 @@ def test_shards_come_from_the_environment_too(
     assert load(None, dev=True).rtc.shards == shards
 
 
+def test_one_address_may_stand_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, f"keys: {{k: {SECRET}}}\nrtc: {{node_ip: 203.0.113.5}}\n")
+    assert load(path).rtc.node_ip == ("203.0.113.5",)
+
+
+def test_webhooks_are_signed_with_a_key_of_ours(tmp_path: Path) -> None:
+    text = f"keys: {{k: {SECRET}}}\nwebhook: {{urls: ['https://a.example/h'], api_key: %s}}\n"
+    assert load(written(tmp_path, text % "k")).webhook.urls == ("https://a.example/h",)
+    assert "webhook.api_key names none" in refusal(written(tmp_path, text % "other"))
+    assert "webhook.urls.0" in refusal(written(tmp_path, "webhook: {urls: [ftp://a]}"))
+
+
 def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "prot: 7880"))
     assert "unknown key prot;" in sentence
-    assert "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, log" in sentence
+    assert (
+        "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, webhook, log" in sentence
+    )
 
 
 def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:

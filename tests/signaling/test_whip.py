@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from signaling.classroom import SILENT_AFTER
+from signaling.desk import SILENT_AFTER
 from tests import fake_media
 from tests.signaling.conftest import House, Peer, offer, token
 

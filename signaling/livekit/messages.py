@@ -1,0 +1,92 @@
+"""What we say to a client: each function makes one serialised SignalResponse."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from livekit.protocol import models, rtc
+
+PING_INTERVAL, PING_TIMEOUT = 5, 15
+"""Seconds between a client's pings, and without an answer until it believes us gone."""
+PROTOCOL = 17
+"""The newest version of the protocol whose messages we speak."""
+VERSION = "1.10.0"
+"""The version of LiveKit whose behaviour clients may expect."""
+
+_SERVER = models.ServerInfo(
+    edition=models.ServerInfo.Standard, version=VERSION, protocol=PROTOCOL, node_id="ND_tongbu"
+)
+_MIME_TYPES = {"H264": "video/H264", "VP8": "video/VP8", "VP9": "video/VP9", "AV1": "video/AV1"}
+
+
+def pack(**message: Any) -> bytes:
+    """One SignalResponse of this message, by its name in the protocol."""
+    return rtc.SignalResponse(**message).SerializeToString()
+
+
+def join(
+    *,
+    room: models.Room,
+    participant: models.ParticipantInfo,
+    others: Iterable[models.ParticipantInfo],
+    video_codecs: Iterable[str],
+    subscriber_primary: bool,
+) -> bytes:
+    """The first thing that a client hears."""
+    codecs = [*(_MIME_TYPES[name] for name in video_codecs), "audio/opus", "audio/red"]
+    return pack(
+        join=rtc.JoinResponse(
+            room=room,
+            participant=participant,
+            other_participants=others,
+            server_version=VERSION,
+            server_info=_SERVER,
+            subscriber_primary=subscriber_primary,
+            ping_timeout=PING_TIMEOUT,
+            ping_interval=PING_INTERVAL,
+            enabled_publish_codecs=[models.Codec(mime=mime) for mime in codecs],
+        )
+    )
+
+
+def reconnect(last_sequence: int) -> bytes:
+    """The first thing that a client hears which was here before."""
+    response = rtc.ReconnectResponse(server_info=_SERVER, last_message_seq=last_sequence)
+    return pack(reconnect=response)
+
+
+def update(participants: Iterable[models.ParticipantInfo]) -> bytes:
+    """How these participants are now."""
+    return pack(update=rtc.ParticipantUpdate(participants=participants))
+
+
+def room_update(room: models.Room) -> bytes:
+    """How the room is now."""
+    return pack(room_update=rtc.RoomUpdate(room=room))
+
+
+def stream_state(participant: str, track: str, *, paused: bool) -> bytes:
+    """A track is paused because the client's line does not carry it, or goes on."""
+    state = rtc.StreamStateInfo(
+        participant_sid=participant,
+        track_sid=track,
+        state=rtc.PAUSED if paused else rtc.ACTIVE,
+    )
+    return pack(stream_state_update=rtc.StreamStateUpdate(stream_states=[state]))
+
+
+def description(kind: str, sdp: str, number: int, tracks: Mapping[str, str]) -> bytes:
+    """Our "answer" or "offer"; `tracks` maps mids to the sids of what we send there."""
+    said = rtc.SessionDescription(type=kind, sdp=sdp, id=number, mid_to_track_id=tracks)
+    return pack(answer=said) if kind == "answer" else pack(offer=said)
+
+
+def leave(reason: models.DisconnectReason, action: rtc.LeaveRequest.Action) -> bytes:
+    """Go, for this reason, and come back or do not."""
+    again = action != rtc.LeaveRequest.DISCONNECT
+    return pack(leave=rtc.LeaveRequest(reason=reason, action=action, can_reconnect=again))
+
+
+def sections_missing(audio: int, video: int) -> bytes:
+    """Please offer, with this many more sections to receive in (v1)."""
+    needs = rtc.MediaSectionsRequirement(num_audios=audio, num_videos=video)
+    return pack(media_sections_requirement=needs)

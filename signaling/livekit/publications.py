@@ -1,0 +1,163 @@
+"""What one participant publishes, carried out: from its words and offers to the lesson."""
+
+import logging
+from typing import Any
+
+from livekit.protocol import models, rtc
+
+from sfu.negotiation import Codec, Offer
+from signaling.connection import Connection
+from signaling.errors import LessonError
+from signaling.events import Mute, Track, Unpublished
+from signaling.events import Published as Publish
+from signaling.livekit import messages
+from signaling.livekit.house import House
+from signaling.livekit.negotiation import Negotiator
+from signaling.livekit.publishing import Published, Publishing, mime_type
+
+logger = logging.getLogger(__name__)
+
+_MAX_FEATURES = 16
+
+
+class Publications:
+    """One session's. What it may not publish it is told, and what it sends all the same is not
+    taken."""
+
+    def __init__(self, session: str, house: House, negotiator: Negotiator) -> None:
+        self._session = session
+        self._classroom = house.classroom
+        self._presence = house.presence
+        self._negotiator = negotiator
+        self._publishing = Publishing(house.video_codecs)
+
+    # --- what the client says
+
+    def announce(self, request: rtc.AddTrackRequest) -> bytes:
+        """`add_track`: what to answer, at once."""
+        track = self._publishing.announce(request)
+        if track is None:
+            return _refusal(request, rtc.RequestResponse.LIMIT_EXCEEDED)
+        if track.source not in self._classroom.lesson.may_publish(self._session):
+            self._publishing.forget(track)
+            return _refusal(request, rtc.RequestResponse.NOT_ALLOWED)
+        published = rtc.TrackPublishedResponse(cid=request.cid, track=track.info)
+        return messages.pack(track_published=published)
+
+    def mute(self, request: rtc.MuteTrackRequest) -> None:
+        """The client mutes a track of its own. Raises LessonError."""
+        track = self._publishing.by_sid(request.sid)
+        if track is None:
+            return
+        track.info.muted = request.muted
+        if track.uptrack is not None:
+            self._classroom.handle(Mute(self._session, track.uptrack, request.muted))
+
+    def update_audio(self, request: rtc.UpdateLocalAudioTrack) -> None:
+        """Its features have changed."""
+        if (track := self._publishing.by_sid(request.track_sid)) is not None:
+            del track.info.audio_features[:]
+            track.info.audio_features.extend(request.features[:_MAX_FEATURES])
+            self._describe(track)
+
+    def update_video(self, request: rtc.UpdateLocalVideoTrack) -> None:
+        """Its size has changed."""
+        if (track := self._publishing.by_sid(request.track_sid)) is not None:
+            track.info.width, track.info.height = request.width, request.height
+            self._describe(track)
+
+    # --- what its offers say
+
+    def plan(self, offer: Offer) -> list[Codec | None]:
+        """In which codec we take what each section sends; a track that no section carries any more
+        is published no more: no message says so."""
+        sending = [s for s in offer.sections if s.sends and s.kind in ("audio", "video")]
+        for track in self._publishing.ended(sending):
+            self._unpublish(track)
+        found = self._publishing.match(sending)
+        return [
+            self._publishing.choose(found[section.mid], section)
+            if section.sends and section.mid in found
+            else None
+            for section in offer.sections
+        ]
+
+    def publish_all(self, publisher: Connection) -> None:
+        """Media flows here: what has an uptrack is published."""
+        for track in list(self._publishing.tracks):
+            up = publisher.uptracks.get(track.mid)
+            if up is not None and track.uptrack != up.id:
+                self._withdraw(track)
+                self._publish(track, publisher)
+
+    # --- what others say
+
+    def forbidden(self, uptrack: int) -> None:
+        """The lesson has withdrawn a track of ours, which may go on coming."""
+        track = self._publishing.by_uptrack(uptrack)
+        if track is not None:
+            track.uptrack = None
+            self._publishing.forget(track)
+            self._stop(track)
+
+    def lost(self) -> None:
+        """The connection that carried them is gone."""
+        for track in list(self._publishing.tracks):
+            if track.mid:
+                self._publishing.forget(track)
+                self._withdraw(track)
+
+    # --- carried out
+
+    def _publish(self, track: Published, publisher: Connection) -> None:
+        up = publisher.uptracks[track.mid]
+        codec, track.uptrack = up.codec, up.id
+        track.info.mime_type = mime_type(up.kind, codec.name)
+        track.info.simulcast = len(up.rids) > 1
+        del track.info.codecs[:]
+        track.info.codecs.append(_codec_info(track))
+        self._presence.describe(up.id, track.info)
+        new = Track(
+            up.id,
+            up.kind,
+            track.source,
+            codec.name,
+            codec.clock_rate,
+            codec.parameters,
+            encrypted=track.encrypted,
+        )
+        muted = frozenset({up.id} if track.info.muted else ())
+        try:
+            self._classroom.handle(Publish(self._session, (new,), muted))
+        except LessonError as error:
+            logger.info("%s is not published: %s", track.info.sid, error)
+            self.forbidden(up.id)
+
+    def _unpublish(self, track: Published) -> None:
+        self._withdraw(track)
+        self._stop(track)
+
+    def _withdraw(self, track: Published) -> None:
+        if track.uptrack is not None:
+            self._classroom.tell(Unpublished(self._session, track.uptrack))
+            track.uptrack = None
+
+    def _stop(self, track: Published) -> None:
+        if (publisher := self._negotiator.publisher) is not None:
+            publisher.stop_receiving(track.mid)
+
+    def _describe(self, track: Published) -> None:
+        if track.uptrack is not None:
+            self._presence.describe(track.uptrack, track.info)
+
+
+def _codec_info(track: Published) -> models.SimulcastCodecInfo:
+    info = track.info
+    cid = min(track.cids)
+    return models.SimulcastCodecInfo(
+        mime_type=info.mime_type, mid=track.mid, cid=cid, layers=info.layers
+    )
+
+
+def _refusal(request: rtc.AddTrackRequest, reason: Any) -> bytes:
+    return messages.pack(request_response=rtc.RequestResponse(reason=reason, add_track=request))

@@ -1,0 +1,50 @@
+"""What the journal is told of a lesson, besides its media. Pure; `recorder` reads some of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from signaling.events import Member, Publication
+
+Note = Mapping[str, Any]
+
+
+def lesson_started(name: str, lesson_id: str) -> Note:
+    """The first note."""
+    return {"type": "lesson_started", "lesson": name, "title": name, "id": lesson_id}
+
+
+def lesson_ended(reason: str) -> Note:
+    """The last note."""
+    return {"type": "lesson_ended", "reason": reason}
+
+
+def of_member(kind: str, member: Member) -> Note:
+    """Something that a member did, or that was done to it: "member_joined", "hand_raised"..."""
+    return {"type": kind, "identity": member.identity, "role": str(member.role)}
+
+
+def track_published(publication: Publication, publisher: Member) -> Note:
+    """What a player of the track must know of it."""
+    track = publication.track
+    return {
+        "type": "track_published",
+        "track": publication.number,
+        "kind": track.kind,
+        "source": track.source,
+        "codec": track.codec,
+        "clock_rate": track.clock_rate,
+        "parameters": dict(track.parameters),
+        "identity": publisher.identity,
+        "role": str(publisher.role),
+    }
+
+
+def track_unpublished(publication: Publication) -> Note:
+    """No more of the track comes."""
+    return {"type": "track_unpublished", "track": publication.number}
+
+
+def track_muted(publication: Publication) -> Note:
+    """Whether the track is to be heard or seen now."""
+    muted = publication.muted or publication.silenced
+    return {"type": "track_muted", "track": publication.number, "muted": muted}

@@ -1,0 +1,342 @@
+"""Our own REST, described as OpenAPI 3.1: what `GET /api/openapi.json` answers.
+
+LiveKit's room API and signalling are described by their own protobufs and are not in it. A test
+compares this with the routes, so that neither grows without the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+Json = dict[str, Any]
+
+_LESSON = "A lesson's name: 1 to 64 letters, digits, _ or -."
+_ERROR = {"400": "BadRequest", "401": "Unauthenticated", "403": "Forbidden", "404": "NotFound"}
+_SENTENCES = {
+    "BadRequest": "The request makes no sense as it is.",
+    "Unauthenticated": "There is no token, or one that proves nothing.",
+    "Forbidden": "The token does not allow this.",
+    "NotFound": "There is no such thing, or no longer.",
+    "Conflict": "It is not possible now; `Retry-After` says when to try again, where it may help.",
+    "Busy": "There is no room now; `Retry-After` says when to try again.",
+}
+
+
+def document(*, dev: bool) -> Json:
+    """The document of a node; `dev` adds what only --dev has."""
+    paths = {**_lessons(), **_archive(), **_media(), **_node()}
+    if dev:
+        paths["/api/dev/token"] = _dev_token()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tongbu",
+            "version": metadata.version("tongbu"),
+            "summary": "Lessons that are live, their media, and what is kept of them.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"bearer": []}, {"cookie": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "tongbu_token"},
+            },
+            "schemas": _SCHEMAS,
+            "responses": {
+                name: _answer(sentence, _ref("Error")) for name, sentence in _SENTENCES.items()
+            },
+        },
+    }
+
+
+def _lessons() -> Json:
+    lesson = _parameter("lesson", _LESSON)
+    floor = _ok("Who has the floor and who asks for it.", _ref("Floor"))
+    named = _json_body({"type": "object", "properties": {"identity": _TEXT}})
+    return {
+        "/api/lessons": {
+            "get": _operation(
+                "The lessons that are live and that the bearer may see.",
+                _ok("Them.", {"type": "array", "items": _ref("Lesson")}),
+                errors=("401",),
+            )
+        },
+        "/api/lessons/{lesson}": {
+            "delete": _operation(
+                "End a lesson for everybody.", _empty(204), lesson, errors=("401", "403", "404")
+            )
+        },
+        "/api/lessons/{lesson}/floor": {
+            "get": _operation("The floor.", floor, lesson, errors=("401", "403", "404")),
+            "post": _operation(
+                "Give the floor to a member.",
+                floor,
+                lesson,
+                body=named,
+                errors=("400", "401", "403", "404", "409"),
+            ),
+            "delete": _operation(
+                "Take the floor back.", floor, lesson, errors=("401", "403", "404", "409")
+            ),
+        },
+        "/api/lessons/{lesson}/hands": {
+            "post": _operation(
+                "Raise one's own hand.", floor, lesson, errors=("401", "403", "404", "409")
+            )
+        },
+        "/api/lessons/{lesson}/hands/{identity}": {
+            "delete": _operation(
+                "Lower a member's hand.",
+                floor,
+                lesson,
+                _parameter("identity", "Whose."),
+                errors=("401", "403", "404", "409"),
+            )
+        },
+    }
+
+
+def _archive() -> Json:
+    lesson_id = _parameter("id", "A recorded lesson, as the index names it.")
+    query = [
+        {"name": name, "in": "query", "schema": {"type": kind}}
+        for name, kind in (("q", "string"), ("limit", "integer"), ("offset", "integer"))
+    ]
+    return {
+        "/api/archive": {
+            "get": _operation(
+                "The recorded lessons that the bearer may see, the newest first.",
+                _ok(
+                    "Them.",
+                    {
+                        "type": "object",
+                        "required": ["lessons"],
+                        "properties": {"lessons": {"type": "array", "items": _ref("Entry")}},
+                    },
+                ),
+                *query,
+                errors=("400", "401", "403"),
+            )
+        },
+        "/api/archive/{id}": {
+            "get": _operation(
+                "One recorded lesson.",
+                _ok("It.", _ref("Entry")),
+                lesson_id,
+                errors=("401", "403", "404"),
+            ),
+            "delete": _operation(
+                "Delete a recorded lesson.",
+                _empty(204),
+                lesson_id,
+                errors=("401", "403", "404", "409"),
+            ),
+        },
+        "/archive/{id}/media/{path}": {
+            "get": _operation(
+                "A file of a recorded lesson: playlists, segments, downloads, the poster.",
+                {"200": {"description": "It."}, "206": {"description": "The range asked for."}},
+                lesson_id,
+                _parameter("path", "As the entry or a playlist names it."),
+                errors=("401", "403", "404"),
+            )
+        },
+    }
+
+
+def _media() -> Json:
+    paths: Json = {}
+    for protocol, title, doing in (
+        ("whip", "WHIP (RFC 9725)", "Teach"),
+        ("whep", "WHEP (draft-ietf-wish-whep)", "Watch"),
+    ):
+        lesson, session = _parameter("lesson", _LESSON), _parameter("session", "From `Location`.")
+        paths[f"/{{lesson}}/{protocol}"] = {
+            "post": _operation(
+                f"{doing} by {title}: an SDP offer.",
+                {"201": {"description": "The answer.", "content": {"application/sdp": {}}}},
+                lesson,
+                body={"required": True, "content": {"application/sdp": {}}},
+                errors=("400", "401", "403", "404", "409", "503"),
+            ),
+            "options": _operation("What may be posted, and from where.", _empty(204), lesson),
+        }
+        paths[f"/{{lesson}}/{protocol}/{{session}}"] = {
+            "patch": _operation(
+                "Trickle ICE, or restart it.",
+                {"200": {"description": "Restarted."}, **_empty(204)},
+                lesson,
+                session,
+                body={"required": True, "content": {"application/trickle-ice-sdpfrag": {}}},
+                errors=("400", "404"),
+                open_=True,
+            ),
+            "delete": _operation(
+                "The end.", _empty(200), lesson, session, errors=("404",), open_=True
+            ),
+            "options": _operation("As above.", _empty(204), lesson, session),
+        }
+    return paths
+
+
+def _node() -> Json:
+    return {
+        "/healthz": {
+            "get": _operation(
+                "Whether the node is well.", _ok("It is.", _ref("Health")), open_=True
+            )
+        },
+        "/metrics": {
+            "get": _operation(
+                "Counters for Prometheus.",
+                {"200": {"description": "Them.", "content": {"text/plain": {}}}},
+                errors=("401", "403"),
+            )
+        },
+        "/api/stats": {
+            "get": _operation(
+                "All counters of the media plane.",
+                _ok("Them.", {"type": "object"}),
+                errors=("401", "403"),
+            )
+        },
+        "/api/session": {
+            "post": _operation(
+                "Turn the token into a cookie, for what a page loads by itself.",
+                _empty(204),
+                errors=("401",),
+            )
+        },
+        "/api/openapi.json": {
+            "get": _operation("This document.", _ok("It.", {"type": "object"}), open_=True)
+        },
+    }
+
+
+def _dev_token() -> Json:
+    roles = ["teacher", "assistant", "school", "observer", "recorder", "archivist"]
+    wish = {
+        "type": "object",
+        "required": ["role"],
+        "properties": {"lesson": _TEXT, "role": {"enum": roles}, "name": _TEXT},
+    }
+    answer = {"type": "object", "required": ["token"], "properties": {"token": _TEXT}}
+    return {
+        "post": _operation(
+            "A token for whoever asks: --dev only.",
+            _ok("It.", answer),
+            body=_json_body(wish),
+            errors=("400",),
+            open_=True,
+        )
+    }
+
+
+# --- pieces
+
+
+def _operation(
+    summary: str,
+    responses: Json,
+    *parameters: Json,
+    body: Json | None = None,
+    errors: Sequence[str] = (),
+    open_: bool = False,
+) -> Json:
+    """`open_`: no token is asked for."""
+    names = {**_ERROR, "409": "Conflict", "503": "Busy"}
+    refused = {code: {"$ref": f"#/components/responses/{names[code]}"} for code in errors}
+    operation: Json = {"summary": summary, "responses": {**responses, **refused}}
+    if parameters:
+        operation["parameters"] = list(parameters)
+    if body is not None:
+        operation["requestBody"] = body
+    if open_:
+        operation["security"] = []
+    return operation
+
+
+def _parameter(name: str, description: str) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": _TEXT,
+    }
+
+
+def _answer(description: str, schema: Json) -> Json:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _ok(description: str, schema: Json) -> Json:
+    return {"200": _answer(description, schema)}
+
+
+def _empty(status: int) -> Json:
+    return {str(status): {"description": "Done."}}
+
+
+def _json_body(schema: Json) -> Json:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Mapping[str, Json]) -> Json:
+    """All of these are there."""
+    return {"type": "object", "required": list(properties), "properties": dict(properties)}
+
+
+_TEXT: Json = {"type": "string"}
+_NUMBER: Json = {"type": "number"}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_MAYBE: Json = {"type": ["string", "null"]}
+_KIND: Json = {"enum": ["audio", "video"]}
+
+_SCHEMAS: Json = {
+    "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
+    "Health": _object({"ok": {"const": True}, "lessons": _COUNT, "recorder": _TEXT}),
+    "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
+    "Member": _object({"identity": _TEXT, "name": _TEXT, "role": _TEXT}),
+    "Floor": _object(
+        {
+            "holder": {"anyOf": [_ref("Member"), {"type": "null"}]},
+            "hands": {
+                "type": "array",
+                "items": _ref("Member"),
+                "description": "Who asked first is first.",
+            },
+        }
+    ),
+    "Lesson": _object(
+        {
+            "lesson": _TEXT,
+            "title": _TEXT,
+            "id": _TEXT,
+            "started_at": {**_NUMBER, "description": "Unix seconds."},
+            "schools": _COUNT,
+            "tracks": {"type": "array", "items": _ref("Track")},
+            "recording": {**_TEXT, "description": "ok, off, or failing: and why."},
+        }
+    ),
+    "Entry": _object(
+        {
+            "id": _TEXT,
+            "lesson": _TEXT,
+            "title": _TEXT,
+            "state": {"enum": ["live", "finishing", "complete", "recovered", "degraded"]},
+            "started_at": {**_NUMBER, "description": "Unix seconds."},
+            "duration_s": _NUMBER,
+            "poster": _MAYBE,
+            "bytes": _COUNT,
+            "views": {"type": "array", "items": {"type": "object"}},
+            "audio": {"type": ["object", "null"]},
+            "downloads": {"type": "array", "items": _TEXT},
+        }
+    ),
+}
