@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from signaling.connection import MediaPlane
-from signaling.delivery import CONTROL_LABEL, Budgets, Delivery
+from signaling.delivery import Budgets, Delivery
 from signaling.effects import (
     LISTENED,
     Announced,
@@ -43,7 +43,7 @@ from signaling.events import (
 )
 from signaling.lesson import Lesson, Rules
 from signaling.recording import Recording
-from signaling.seat import Seat
+from signaling.seat import CONTROL_LABEL, Seat
 
 logger = logging.getLogger(__name__)
 

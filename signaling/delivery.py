@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sfu.allocation import Allocator, Demand, Grant, Layer, ladder, share
+from sfu.allocation import PRIORITY, Allocator, Demand, Grant, Layer, ladder, share
 from sfu.engine import Engine, Link
-from signaling.seat import Seat
+from signaling.events import SLIDES_AUDIO
+from signaling.seat import CONTROL_LABEL, Seat
 
-CONTROL_LABEL = "tongbu"
-"""The data channel on which the node itself speaks; nothing is relayed on it."""
-
+ALL = 255
+"""No limit, in the media plane's words."""
 _LONG_WAY = 0.25
 """Seconds of round trip from which a viewer of a lecture shows pictures later than it could."""
 _LOSSY, _CLEAN = 0.01, 0.003
@@ -41,6 +41,31 @@ def playout_delay(rtt: float, *, lossy: bool, speaks: bool) -> tuple[float, floa
         return (0.0, _MOST_DELAY)
     steps = math.ceil((rtt + _REPAIR_TIME) / _DELAY_STEP)
     return (min(round(steps * _DELAY_STEP, 2), _MOST_DELAY), _MOST_DELAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """The most that a viewer wants of a track, whatever its line carries."""
+
+    paused: bool = False
+    """Nothing."""
+    stream: int = ALL
+    """The simulcast stream, in the order of the publisher's offer."""
+    spatial: int = ALL
+    temporal: int = ALL
+
+    def apply(self, ladder: Sequence[Layer]) -> Sequence[Layer]:
+        """The steps that cost no more than the best that the viewer wants.
+
+        All of them, where none is what it wants: that stream is not being sent now.
+        """
+        wanted = [layer.bits_per_second for layer in ladder if self._takes(layer)]
+        most = max(wanted, default=math.inf)
+        return tuple(layer for layer in ladder if layer.bits_per_second <= most)
+
+    def _takes(self, layer: Layer) -> bool:
+        stream = self.stream in (ALL, layer.stream)
+        return stream and layer.spatial <= self.spatial and layer.temporal <= self.temporal
 
 
 class Budgets:
@@ -78,8 +103,9 @@ class Budgets:
 class _Viewer:
     session: Seat
     allocator: Allocator
-    sources: Mapping[int, str]
-    """By downtrack."""
+    sources: dict[int, str] = field(default_factory=dict)
+    """What is served as what, by downtrack."""
+    caps: dict[int, Cap] = field(default_factory=dict)
     fed: dict[int, int] = field(default_factory=dict)
     """Downtrack to uptrack."""
     paused: set[int] = field(default_factory=set)
@@ -104,9 +130,9 @@ class Delivery:
     def add(self, session: Seat) -> None:
         """A viewer is connected."""
         allocator = Allocator(self._loop.time(), estimates=session.tells_arrivals)
-        sources = {watch.downtrack: watch.source for watch in session.watches}
-        self._viewers[session.id] = _Viewer(session, allocator, sources)
-        self._of_downtrack.update(dict.fromkeys(sources, session.id))
+        self._viewers[session.id] = _Viewer(session, allocator)
+        for watch in session.watches:
+            self.watch(session.id, watch.downtrack, watch.source)
         self._budgets.enter(session.site, allocator)
         self._engine.watch_link(session.peer, lambda link: self._on_link(session.id, link))
 
@@ -120,6 +146,38 @@ class Delivery:
         if not self._viewers and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def watch(self, session_id: str, downtrack: int, source: str, kind: str = "video") -> None:
+        """A viewer has one more downtrack; to be told before it is fed."""
+        if viewer := self._viewers.get(session_id):
+            viewer.sources[downtrack] = _served_as(source, kind)
+            self._of_downtrack[downtrack] = session_id
+
+    def unwatch(self, session_id: str, downtrack: int) -> None:
+        """It has that downtrack no more."""
+        viewer = self._viewers.get(session_id)
+        if viewer is None or viewer.sources.pop(downtrack, None) is None:
+            return
+        del self._of_downtrack[downtrack]
+        viewer.caps.pop(downtrack, None)
+        viewer.paused.discard(downtrack)
+        if viewer.fed.pop(downtrack, None) is not None:
+            self._look(viewer)
+
+    def cap(self, session_id: str, downtrack: int, cap: Cap) -> None:
+        """A viewer wants no more than this of a track."""
+        viewer = self._viewers.get(session_id)
+        if viewer is None or downtrack not in viewer.sources:
+            return
+        before = viewer.caps.get(downtrack, Cap())
+        viewer.caps[downtrack] = cap
+        if cap.paused != before.paused and downtrack not in viewer.paused:
+            self._engine.set_paused(downtrack, cap.paused)
+        self._look(viewer)
+
+    def layers(self, uptrack: int) -> Sequence[Layer]:
+        """The steps of quality that a published track has now, the cheapest first."""
+        return self._ladders.get(uptrack, ())
 
     def publish(self, uptracks: Sequence[int]) -> None:
         """These tracks are published from now on."""
@@ -174,8 +232,9 @@ class Delivery:
     def _look(self, viewer: _Viewer) -> None:
         viewer.allocator.set_demands(
             {
-                downtrack: Demand(viewer.sources[downtrack], self._ladders.get(uptrack, ()))
+                downtrack: Demand(viewer.sources[downtrack], cap.apply(self.layers(uptrack)))
                 for downtrack, uptrack in viewer.fed.items()
+                if not (cap := viewer.caps.get(downtrack, _ALL)).paused
             }
         )
         if (wanted := viewer.allocator.wanted) != viewer.wanted:
@@ -201,9 +260,10 @@ class Delivery:
             self._engine.set_limit(downtrack, *layer.place)
         if (layer is None) == (downtrack in viewer.paused):
             return
-        self._engine.set_paused(downtrack, layer is None)
+        if not viewer.caps.get(downtrack, _ALL).paused:
+            self._engine.set_paused(downtrack, layer is None)
         viewer.paused ^= {downtrack}
-        self._say_state(viewer, downtrack)
+        viewer.session.stream_state(downtrack, paused=layer is None)
 
     # --- what viewers are told
 
@@ -214,14 +274,19 @@ class Delivery:
             return
         self._say_delay(viewer)
         for downtrack in viewer.paused:
-            self._say_state(viewer, downtrack)
+            session.stream_state(downtrack, paused=True)
 
     def _say_delay(self, viewer: _Viewer) -> None:
         if viewer.delay is not None:
             message = {"type": "playout", "delay": viewer.delay[0]}
             viewer.session.notify(CONTROL_LABEL, message)
 
-    def _say_state(self, viewer: _Viewer, downtrack: int) -> None:
-        state = "paused" if downtrack in viewer.paused else "playing"
-        message = {"type": "quality", "source": viewer.sources[downtrack], "state": state}
-        viewer.session.notify(CONTROL_LABEL, message)
+
+_ALL = Cap()
+
+
+def _served_as(source: str, kind: str) -> str:
+    """As which of the allocator's sources a track is served."""
+    if source in PRIORITY:
+        return source
+    return "microphone" if kind == "audio" or source == SLIDES_AUDIO else "camera"

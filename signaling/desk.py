@@ -14,13 +14,13 @@ from sfu.negotiation import Offer
 from signaling.allowance import Allowance
 from signaling.auth import Permissions
 from signaling.classroom import Classroom
-from signaling.delivery import CONTROL_LABEL
 from signaling.effects import Departed, Disconnect, Effect, Over
 from signaling.errors import LessonError
 from signaling.events import CAMERA, SLIDES, Join, Published, Role, Watching, Whose
 from signaling.grants import grants_of
 from signaling.plan import Intent, plan_publish, plan_watch
 from signaling.registry import Registry
+from signaling.seat import CONTROL_LABEL
 from signaling.session import Session
 
 logger = logging.getLogger(__name__)

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 from sfu.datachannel import Message
 from signaling.events import Role, Track, Watch
 
+CONTROL_LABEL = "tongbu"
+"""The data channel on which the node itself speaks; nothing is relayed on it."""
+
 
 class Seat(Protocol):
     """The connection of one member. `id` is the member's session in the lesson."""
@@ -51,6 +54,9 @@ class Seat(Protocol):
 
     def notify(self, label: str, message: Mapping[str, Any]) -> bool:
         """Send a JSON object."""
+
+    def stream_state(self, downtrack: int, *, paused: bool) -> None:
+        """Tell its user that a picture rests, or goes on: its line carries no more."""
 
     def close(self) -> None:
         """Free everything; nothing is heard of it any more."""

@@ -14,6 +14,7 @@ from signaling.answering import Answering
 from signaling.connection import Connection, MediaPlane
 from signaling.events import Role, Track, Watch, Whose
 from signaling.plan import Give, Intent, Take, Talk
+from signaling.seat import CONTROL_LABEL
 
 __all__ = ["MediaPlane", "Session", "SessionHandler"]
 
@@ -106,6 +107,14 @@ class Session:
     def notify(self, label: str, message: Mapping[str, Any]) -> bool:
         """Send a JSON object."""
         return self._connection.notify(label, message)
+
+    def stream_state(self, downtrack: int, *, paused: bool) -> None:
+        """Tell the page that a picture rests, or goes on."""
+        for watch in self.watches:
+            if watch.downtrack == downtrack:
+                state = "paused" if paused else "playing"
+                message = {"type": "quality", "source": watch.source, "state": state}
+                self.notify(CONTROL_LABEL, message)
 
     def when_settled(self, told: Callable[[], None]) -> None:
         """Call this once the handshake is over: the peer is connected, or never will be."""

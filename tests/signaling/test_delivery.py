@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfu.allocation import ladder
 from sfu.engine import DowntrackConfig, Engine, UptrackConfig
 from sfu.negotiation import Codec
-from signaling.delivery import Budgets, Delivery, playout_delay
+from signaling.delivery import Budgets, Cap, Delivery, playout_delay
 from signaling.events import Watch
 from tests import fake_media
 from tests.fake_media import FakeEngine
@@ -64,6 +65,11 @@ class Viewer:
     def notify(self, label: str, message: Any) -> bool:
         self.heard.append(message)
         return True
+
+    def stream_state(self, downtrack: int, *, paused: bool) -> None:
+        source = next(watch.source for watch in self.watches if watch.downtrack == downtrack)
+        state = "paused" if paused else "playing"
+        self.heard.append({"type": "quality", "source": source, "state": state})
 
 
 class Lesson:
@@ -140,6 +146,70 @@ async def test_a_camera_that_does_not_fit_is_paused_and_the_viewer_is_told() -> 
     assert lesson.limit(viewer) is not None
     assert viewer.heard[-1] == {"type": "quality", "source": "camera", "state": "playing"}
     await lesson.engine.close()
+
+
+async def test_a_viewer_gets_no_more_than_it_asks_for() -> None:
+    lesson = Lesson(Budgets())
+    viewer = lesson.seat("wide")
+    camera = viewer.watches[0].downtrack
+    await lesson.hear(
+        fake_media.LayersChanged(lesson.camera, CAMERA_RATES),
+        fake_media.LinkChanged(viewer.peer, 9_000_000),
+    )
+    lesson.loop.advance(6)
+    lesson.delivery.cap("wide", camera, Cap(stream=1))
+    assert lesson.limit(viewer) == (1, 0, 0)
+    assert lesson.native.told("set_wanted")[-1][1] < 1_400_000
+    lesson.delivery.cap("wide", camera, Cap(paused=True))
+    assert lesson.limit(viewer) is None
+    lesson.delivery.cap("wide", camera, Cap())
+    lesson.loop.advance(6)
+    assert lesson.limit(viewer) == (2, 0, 0)
+    assert [message for message in viewer.heard if message["type"] == "quality"] == []
+    await lesson.engine.close()
+
+
+async def test_what_a_viewer_rests_is_no_demand_and_stays_at_rest() -> None:
+    lesson = Lesson(Budgets())
+    viewer = lesson.seat("narrow")
+    camera = viewer.watches[0].downtrack
+    await lesson.hear(
+        fake_media.LayersChanged(lesson.camera, CAMERA_RATES),
+        fake_media.LayersChanged(lesson.slides, [(0, 0, 0, 150_000)]),
+    )
+    lesson.delivery.cap("narrow", camera, Cap(paused=True))
+    await lesson.hear(fake_media.LinkChanged(viewer.peer, 9_000_000))
+    lesson.loop.advance(6)
+    assert lesson.limit(viewer) is None
+    await lesson.engine.close()
+
+
+async def test_tracks_come_and_go() -> None:
+    lesson = Lesson(Budgets())
+    viewer = lesson.seat("one")
+    await lesson.hear(fake_media.LayersChanged(lesson.camera, CAMERA_RATES))
+    wanted = lesson.native.told("set_wanted")[-1][1]
+    more = lesson.engine.add_downtrack(
+        viewer.peer,
+        DowntrackConfig("video", "9", Codec("VP8", 96, 90_000), (), 3, 4, "c"),
+    )
+    lesson.delivery.watch("one", more, "unknown")
+    lesson.delivery.feed([(more, lesson.camera)])
+    assert lesson.native.told("set_wanted")[-1][1] > wanted + 1_400_000
+    lesson.delivery.unwatch("one", more)
+    assert lesson.native.told("set_wanted")[-1][1] == wanted
+    lesson.delivery.unwatch("one", more)
+    lesson.delivery.watch("nobody", more, "camera")
+    lesson.delivery.cap("nobody", more, Cap())
+    await lesson.engine.close()
+
+
+def test_a_cap_leaves_what_costs_no_more() -> None:
+    steps = ladder([(0, 0, 0, 100), (0, 0, 1, 150), (1, 0, 0, 300), (1, 0, 1, 500), (2, 0, 1, 900)])
+    assert [layer.bits_per_second for layer in Cap(stream=1).apply(steps)][-1] == 500
+    assert [layer.bits_per_second for layer in Cap(stream=1, temporal=0).apply(steps)][-1] == 300
+    assert Cap(stream=7).apply(steps) == steps  # it is not being sent
+    assert Cap().apply(steps) == steps
 
 
 async def test_what_was_said_before_a_channel_was_open_is_said_again() -> None:
