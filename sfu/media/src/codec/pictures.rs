@@ -85,18 +85,12 @@ impl PictureShift {
     }
 }
 
-/// Pictures for which it is known whether they were left out: 4 s at 30 per second, longer than a
-/// packet is kept for retransmission.
-const REMEMBERED: u32 = u128::BITS;
-
 /// The numbering of one stretch of a viewer's stream: from where it begins with one incoming stream
 /// until it changes to another.
 #[derive(Clone, Copy, Debug)]
 pub struct PictureNumbering {
     /// Newest incoming picture, unwrapped; its place beside `width` bits never matters.
     newest: PictureIds,
-    /// Bit `n`: the picture `n` before the newest was left out.
-    left_out: u128,
     /// Outgoing minus incoming, for a picture just newer than all.
     offset: u16,
     tl0_offset: u8,
@@ -109,7 +103,6 @@ impl PictureNumbering {
     pub fn begin(first: PictureIds, before: Option<&Self>) -> Self {
         let mut numbering = Self {
             newest: first,
-            left_out: 0,
             offset: 0,
             tl0_offset: 0,
             last_tl0: first.tl0_pic_idx,
@@ -127,16 +120,13 @@ impl PictureNumbering {
     /// Notes a packet of this stretch, in any order. Packets of VP9, and of frames that carry a
     /// dependency descriptor, are always `kept` here: their gaps are meant to be seen.
     pub fn handle_packet(&mut self, ids: PictureIds, kept: bool) {
-        let ahead = distance(self.newest, ids);
-        if ahead <= 0 {
+        if distance(self.newest, ids) <= 0 {
             return; // the first packet of a picture decided
         }
-        self.left_out = self.left_out.checked_shl(ahead as u32).unwrap_or(0);
         self.newest = ids;
         if kept {
             self.last_tl0 = self.tl0(ids.tl0_pic_idx).or(self.last_tl0);
         } else {
-            self.left_out |= 1;
             self.offset = self.offset.wrapping_sub(1);
         }
     }
@@ -146,19 +136,6 @@ impl PictureNumbering {
         PictureShift {
             picture_id: self.offset,
             tl0_pic_idx: self.tl0_offset,
-        }
-    }
-
-    /// The numbers under which a picture of this stretch goes out, now or when it is sent again.
-    pub fn outgoing(&self, ids: PictureIds) -> PictureIds {
-        let behind = (-distance(self.newest, ids)).clamp(0, REMEMBERED as i32) as u32;
-        // Those left out after this picture do not shift it.
-        let later = self.left_out & !u128::MAX.checked_shl(behind).unwrap_or(0);
-        let shift = self.offset.wrapping_add(later.count_ones() as u16);
-        PictureIds {
-            picture_id: ids.picture_id.wrapping_add(shift) & mask(ids.width),
-            tl0_pic_idx: self.tl0(ids.tl0_pic_idx),
-            ..ids
         }
     }
 
@@ -203,7 +180,7 @@ mod tests {
     #[test]
     fn pictures_left_out_leave_no_gap_over_the_wrap() {
         let mut numbering = PictureNumbering::begin(ids(0x7ffe, 15, 0), None);
-        let mut sent = vec![numbering.outgoing(ids(0x7ffe, 15, 0)).picture_id];
+        let mut sent = vec![numbering.shift().apply(ids(0x7ffe, 15, 0)).picture_id];
         for (id, kept) in [
             (0x7fff, false),
             (0, true),
@@ -215,25 +192,10 @@ mod tests {
             numbering.handle_packet(ids, kept);
             numbering.handle_packet(ids, kept); // its second packet
             if kept {
-                sent.push(numbering.outgoing(ids).picture_id);
+                sent.push(numbering.shift().apply(ids).picture_id);
             }
         }
         assert_eq!(sent, [0x7ffe, 0x7fff, 0]);
-    }
-
-    #[test]
-    fn a_picture_sent_again_has_its_first_number() {
-        let mut numbering = PictureNumbering::begin(ids(100, 15, 0), None);
-        let first: Vec<_> = (101..=180)
-            .map(|id| {
-                let ids = ids(id, 15, id as u8 / 4);
-                numbering.handle_packet(ids, id % 4 == 0);
-                (ids, numbering.outgoing(ids))
-            })
-            .collect();
-        for (ids, number) in first.into_iter().filter(|(ids, _)| ids.picture_id % 4 == 0) {
-            assert_eq!(numbering.outgoing(ids), number);
-        }
     }
 
     #[test]
@@ -241,15 +203,15 @@ mod tests {
         let mut first = PictureNumbering::begin(ids(10, 15, 200), None);
         first.handle_packet(ids(11, 15, 200), false);
         first.handle_packet(ids(12, 15, 201), true);
-        assert_eq!(first.outgoing(ids(12, 15, 201)), ids(11, 15, 201));
+        assert_eq!(first.shift().apply(ids(12, 15, 201)), ids(11, 15, 201));
         first.handle_packet(ids(13, 15, 201), false);
 
         let key = ids(0x7fff, 15, 9);
         let mut second = PictureNumbering::begin(key, Some(&first));
-        assert_eq!(second.outgoing(key), ids(12, 15, 202));
+        assert_eq!(second.shift().apply(key), ids(12, 15, 202));
         let next = ids(0, 15, 10);
         second.handle_packet(next, true);
-        assert_eq!(second.outgoing(next), ids(13, 15, 203));
+        assert_eq!(second.shift().apply(next), ids(13, 15, 203));
     }
 
     #[test]
@@ -258,17 +220,8 @@ mod tests {
         numbering.handle_packet(ids(127, 7, 0), false);
         numbering.handle_packet(ids(0, 7, 1), true);
         numbering.handle_packet(ids(1, 7, 2), true);
-        assert_eq!(numbering.outgoing(ids(0, 7, 1)).picture_id, 127);
-        assert_eq!(numbering.outgoing(ids(1, 7, 2)).picture_id, 0);
-    }
-
-    #[test]
-    fn a_late_picture_keeps_the_place_it_left() {
-        let mut numbering = PictureNumbering::begin(ids(1, 15, 0), None);
-        numbering.handle_packet(ids(4, 15, 0), true);
-        numbering.handle_packet(ids(5, 15, 0), false);
-        assert_eq!(numbering.outgoing(ids(4, 15, 0)).picture_id, 4);
-        assert_eq!(numbering.outgoing(ids(3, 15, 0)).picture_id, 3);
+        assert_eq!(numbering.shift().apply(ids(0, 7, 1)).picture_id, 127);
+        assert_eq!(numbering.shift().apply(ids(1, 7, 2)).picture_id, 0);
     }
 
     #[test]
@@ -282,8 +235,8 @@ mod tests {
         let before = PictureNumbering::begin(ids(7, 16, 0), None);
         let mut numbering = PictureNumbering::begin(frame, Some(&before));
         numbering.handle_packet(next, true);
-        assert_eq!(numbering.outgoing(frame).picture_id, 8);
-        dependency::renumber(&mut descriptor, numbering.outgoing(next).picture_id);
+        assert_eq!(numbering.shift().apply(frame).picture_id, 8);
+        dependency::renumber(&mut descriptor, numbering.shift().apply(next).picture_id);
         assert_eq!(descriptor, [0x80, 0x00, 0x09]);
         dependency::renumber(&mut descriptor[..2], 1);
         assert_eq!(descriptor[..2], [0x80, 0x00]);
@@ -295,12 +248,12 @@ mod tests {
         fn what_is_kept_is_gapless(kept in vec(any::<bool>(), 1..400), first: u16) {
             let of = |index: usize| ids(first.wrapping_add(index as u16) & 0x7fff, 15, 0);
             let mut numbering = PictureNumbering::begin(of(0), None);
-            let mut last = numbering.outgoing(of(0)).picture_id;
+            let mut last = numbering.shift().apply(of(0)).picture_id;
             for (index, kept) in kept.into_iter().enumerate() {
                 let ids = of(index + 1);
                 numbering.handle_packet(ids, kept);
                 if kept {
-                    let number = numbering.outgoing(ids).picture_id;
+                    let number = numbering.shift().apply(ids).picture_id;
                     prop_assert_eq!(number, (last + 1) & 0x7fff);
                     last = number;
                 }
@@ -312,7 +265,7 @@ mod tests {
             let mut numbering = PictureNumbering::begin(ids(all[0].0, all[0].1, 0), None);
             for (id, width, kept) in all {
                 numbering.handle_packet(ids(id, width, 0), kept);
-                numbering.outgoing(ids(id, width, 0));
+                numbering.shift().apply(ids(id, width, 0));
                 numbering = PictureNumbering::begin(ids(id, width, 1), Some(&numbering));
             }
         }
