@@ -15,6 +15,7 @@ const EVEN: usize = 64;
 
 impl Route {
     /// Whether packets wait to be released.
+    #[inline]
     pub fn is_holding(&self) -> bool {
         self.held_since.is_some()
     }
@@ -22,6 +23,7 @@ impl Route {
     /// When to release what waits: when a picture is whole, at the latest after `hold`, for
     /// trains are longer then. From a publisher who sends a picture at once it is whole in a
     /// moment: that moment is waited for in any case. Sound never waits.
+    #[inline]
     pub fn due(&self, hold: Micros) -> Option<Micros> {
         let since = self.held_since?;
         let held = (self.first + self.queue.len() as u64 - self.unreleased) as usize;
@@ -31,6 +33,7 @@ impl Route {
     }
 
     /// Let out what waits; returns the numbers of these packets, for [`Self::released`].
+    #[inline]
     pub fn release(&mut self) -> std::ops::Range<u64> {
         let from = self.unreleased;
         self.unreleased = self.first + self.queue.len() as u64;
@@ -44,6 +47,7 @@ impl Route {
     }
 
     /// Packets let out, from this number on.
+    #[inline]
     pub fn released(&self, from: u64) -> impl Iterator<Item = &Released> {
         let from = from.saturating_sub(self.first) as usize;
         let until = (self.unreleased - self.first) as usize;
@@ -56,6 +60,7 @@ impl Route {
     }
 
     /// Forget packets that everyone has, and those nobody can be waited for any more.
+    #[inline]
     pub fn trim(&mut self) {
         let needed = self.lagging.iter().map(|l| l.next).min();
         let needed = needed.unwrap_or(self.unreleased);
@@ -72,6 +77,7 @@ impl Route {
     }
 
     /// How long pictures take to come; of each packet taken.
+    #[inline]
     pub(super) fn measure_spread(&mut self, timestamp: u32, now: Micros) {
         let (picture, begun) = self.picture;
         if picture != timestamp {
