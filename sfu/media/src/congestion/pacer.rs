@@ -27,7 +27,7 @@ const WIDE: f64 = 10e6;
 const LEAST_KNOWN: f64 = 100e3;
 /// While it is tried what a link carries, at this rate in any case: a narrow line's queue takes the
 /// first picture all the same, and others are found wide by it.
-const LEAST_TRIED: f64 = 1e6;
+const LEAST_TRIED: f64 = 800e3;
 /// The budget holds what may leave in this time.
 const DEPTH: Micros = 10 * MILLISECOND;
 /// What was spent is owed up to so much, bytes: a packet of any size is paid for in full, for on a
@@ -36,7 +36,7 @@ const MOST_OWED: i64 = 1_500;
 /// Repairs pass by too, but are all paid for: no more of them at once than leaves in this time.
 const MOST_REPAIRS: Micros = 100 * MILLISECOND;
 /// Of a link whose viewer will tell what arrives, but has not yet.
-const FIRST_RATE: u64 = 600_000;
+const FIRST_RATE: u64 = 320_000;
 
 /// What is known of a viewer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
