@@ -126,7 +126,9 @@ def test_whatever_happens(data: st.DataObject) -> None:
     def poll() -> None:
         for ticket in admission.poll(now):
             teaches = ticket.role is TEACHER
-            same = [t for t in waiting if t.lesson == ticket.lesson and (t.role is TEACHER) == teaches]
+            same = [
+                t for t in waiting if t.lesson == ticket.lesson and (t.role is TEACHER) == teaches
+            ]
             assert same[0] is ticket
             assert teaches or all(t.role is not TEACHER for t in waiting)
             waiting.remove(ticket)
