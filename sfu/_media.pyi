@@ -238,9 +238,10 @@ class Engine:
         spatial and temporal layer, 255 for all. Another stream begins with its next keyframe,
         which is asked for; where that stream is not being sent, the best cheaper one stands in.
         """
-    def set_playout_delay(self, peer: int, least: float, most: float) -> None:
-        """How long pictures should wait at the viewer before they are shown, seconds.
+    def set_playout_delay(self, downtrack: int, least: float, most: float) -> None:
+        """How long a track should wait at the viewer before it is shown or played, seconds.
 
+        Pictures tell the viewer so; for sound it is what repair has time for.
         Raises ValueError unless 0 <= least <= most <= 40.95.
         """
     def set_wanted(self, peer: int, bits_per_second: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sfu.allocation import PRIORITY, Allocator, Demand, Grant, Layer, ladder, share
 from sfu.engine import Engine, Link
-from signaling.events import SLIDES_AUDIO
+from signaling.events import SLIDES, SLIDES_AUDIO
 from signaling.seat import CONTROL_LABEL, Seat
 
 ALL = 255
@@ -162,6 +162,8 @@ class Delivery:
         if viewer := self._viewers.get(session_id):
             viewer.sources[downtrack] = _served_as(source, kind)
             self._of_downtrack[downtrack] = session_id
+            if viewer.delay_told:
+                self._delay(viewer, downtrack)
 
     def unwatch(self, session_id: str, downtrack: int) -> None:
         """It has that downtrack no more."""
@@ -269,8 +271,14 @@ class Delivery:
 
     def _tell_delay(self, viewer: _Viewer, delay: float) -> None:
         viewer.delay_told = delay
-        self._engine.set_playout_delay(viewer.session.peer, delay, _MOST_DELAY)
+        for downtrack in viewer.sources:
+            self._delay(viewer, downtrack)
         self._say_delay(viewer)
+
+    def _delay(self, viewer: _Viewer, downtrack: int) -> None:
+        if viewer.sources[downtrack] != SLIDES:  # a page stands for long: it need not wait
+            delay = viewer.delay_told or 0.0
+            self._engine.set_playout_delay(downtrack, delay, _MOST_DELAY)
 
     def _carry_out(self, viewer: _Viewer, grant: Grant) -> None:
         layer, downtrack = grant.layer, grant.downtrack
