@@ -261,7 +261,7 @@ async def test_a_far_listener_waits_for_repairs_step_by_step() -> None:
         await lesson.hear(fake_media.LinkChanged(viewer.peer, 2_000_000, rtt=rtt))
     lesson.loop.advance(20)
     told = lesson.native.told("set_playout_delay")
-    camera, slides = viewer.watches
+    camera, _ = viewer.watches
     assert {(downtrack, most) for downtrack, _, most in told} == {(camera.downtrack, 10.0)}
     delays = [least for _, least, _ in told]
     assert delays == [round(step / 20, 2) for step in range(len(delays))]
