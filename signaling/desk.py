@@ -59,10 +59,6 @@ class Desk:
         seat = self._classroom.sessions.get(session_id)
         return seat if isinstance(seat, Session) else None
 
-    def leave(self, session: Session) -> None:
-        """A client says goodbye."""
-        self._classroom.leave(session)
-
     def retire_silent_teacher(self) -> None:
         """Drop a teacher whose connection is dead, though nobody said so: a page was reloaded."""
         teacher = self._classroom.lesson.teacher

@@ -81,6 +81,8 @@ class Track:
     codec: str
     clock_rate: int
     parameters: Mapping[str, str] = field(default_factory=dict)
+    rids: tuple[str, ...] = ()
+    """Simulcast streams, in the order of the publisher's offer (RFC 8853)."""
     encrypted: bool = False
     """End to end: we cannot read it, so that recording it would be of no use."""
 

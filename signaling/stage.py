@@ -83,6 +83,11 @@ class Stage:
         """What a member publishes."""
         return [self.publications[uptrack] for uptrack in self._published_by.get(session, ())]
 
+    def fed(self, downtrack: int) -> Publication | None:
+        """What feeds a downtrack now."""
+        uptrack = self._fed.get(downtrack)
+        return None if uptrack is None else self.publications[uptrack]
+
     def may_watch(self, session: str, publication: Publication) -> bool:
         """Whether a member may take a publication of another."""
         member = self.members[session]
