@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
-use crate::congestion::{Pace, Pacer, SentPackets, TwccRecorder};
+use crate::congestion::{LinkState, Pace, Pacer, SentPackets, TwccRecorder};
 use crate::crypto::{CryptoError, Inbound, Outbound, RTCP_OVERHEAD};
 use crate::ice::IceLite;
 use crate::ids::{PeerId, UptrackId};
@@ -21,7 +21,7 @@ use crate::outbox::{Outbox, Transmit};
 use crate::packet::rtcp;
 use crate::repair::red::{AudioLink, RedPlan};
 use crate::route::{Released, Route};
-use crate::track::{Link, Origin, Packet, Past, RtpSink, SenderClock, Stamp, Uptrack};
+use crate::track::{Link, Origin, Packet, Past, RtpSink, SenderClock, Shield, Stamp, Uptrack};
 use bindings::Bindings;
 use spent::Spent;
 
@@ -40,6 +40,9 @@ const RATE_A_COPY: u64 = 200_000;
 /// any was seen.
 const LONG_WAY: Micros = 250 * MILLISECOND;
 const EXPECTED_LOSS: f64 = 0.01;
+/// Of what a link carries parity may use this part together with the media: what is beyond keeps
+/// its queue empty.
+const SPENDABLE: f64 = 0.95;
 /// SSRC under which we report, where we send nothing.
 const OUR_SSRC: u32 = 1;
 
@@ -148,6 +151,8 @@ pub struct Peer {
     rtt: Micros,
     /// Packets that had been sent when redundancy was last planned, and when that was.
     planned: (u64, Micros),
+    /// What its tracks carry together, bytes a second.
+    load: u64,
     /// How long the viewer was asked to wait before it shows pictures.
     pub playout_delay: Micros,
     /// Since when we wait for the first news of what arrives.
@@ -175,6 +180,7 @@ impl Peer {
             twcc: TwccRecorder::default(),
             rtt: 0,
             planned: (0, 0),
+            load: 0,
             playout_delay: 0,
             silent_since: None,
             reference_time: None,
@@ -246,7 +252,9 @@ impl Peer {
         let Some(mut link) = link(&self.srtp, &self.ice, &mut self.sent, now) else {
             return packets.count();
         };
-        let sink = &mut self.sinks[sink];
+        let total = packets.size_hint().0;
+        let index = sink;
+        let sink = &mut self.sinks[index];
         let stream = route.serve(sink.downtrack.limit().stream);
         let passes = !sink.config.codec.is_video();
         self.pacer.refill(now);
@@ -259,7 +267,50 @@ impl Peer {
             self.pacer.spend(len);
             count += 1;
         }
+        if sink.is_protected() && count == total {
+            self.send_parity(index, now, outbox);
+        }
         count
+    }
+
+    /// Send what parity is due, unless media waits: parity takes what is left.
+    fn send_parity<T: Transmit + ?Sized>(
+        &mut self,
+        index: usize,
+        now: Micros,
+        outbox: &mut Outbox<T>,
+    ) {
+        let waits = |(other, sink): (usize, &RtpSink)| sink.lagging && other != index;
+        if self.sinks.iter().enumerate().any(waits) {
+            return;
+        }
+        let Some(mut link) = link(&self.srtp, &self.ice, &mut self.sent, now) else {
+            return;
+        };
+        while self.pacer.allows_repair() {
+            let len = self.sinks[index].send_parity(&mut link, outbox);
+            if len == 0 {
+                return;
+            }
+            self.pacer.spend_repair(len);
+        }
+    }
+
+    /// Parity of streams that pause, and what had to wait; every few packets' time. Where media
+    /// still waits there is no place for it.
+    pub fn poll_parity<T: Transmit + ?Sized>(&mut self, now: Micros, outbox: &mut Outbox<T>) {
+        for index in 0..self.sinks.len() {
+            if !self.sinks[index].is_protected() {
+                continue;
+            }
+            match self.sinks.iter().any(|s| s.lagging) {
+                true => self.sinks[index].drop_parity(now),
+                false => {
+                    self.pacer.refill(now);
+                    self.send_parity(index, now, outbox);
+                }
+            }
+        }
     }
 
     /// Send on one packet of the past, whatever the pacer says.
@@ -327,6 +378,32 @@ impl Peer {
         let plan = RedPlan::choose(&link);
         let sound = self.sinks.iter_mut().filter(|s| !s.config.codec.is_video());
         sound.for_each(|sink| sink.set_redundancy(plan));
+        self.plan_protection(state, elapsed, apart);
+    }
+
+    /// Parity takes what the link carries beyond the media and their retransmissions; none by TCP,
+    /// which loses nothing.
+    fn plan_protection(&mut self, state: LinkState, elapsed: Micros, apart: Micros) {
+        let by_tcp = self.ice.path().is_some_and(|p| p.connection.is_some());
+        let taken = self.load as f64 * 8.0 * (1.0 + state.inherent_loss);
+        let carried = state.bits_per_second as f64 * SPENDABLE;
+        let mut shield = Shield {
+            rtt: state.rtt,
+            loss: if by_tcp { 0.0 } else { state.inherent_loss },
+            burst: (state.mean_loss_burst * apart as f64) as Micros,
+            spare: (carried - taken).max(0.0) as u64,
+            elapsed,
+        };
+        for sink in &mut self.sinks {
+            let spent = sink.plan_protection(&shield);
+            shield.spare = shield.spare.saturating_sub(spent);
+        }
+    }
+
+    /// What its tracks carry together, bytes a second.
+    pub fn set_load(&mut self, bytes_per_second: u64) {
+        self.load = bytes_per_second;
+        self.pacer.set_load(bytes_per_second);
     }
 
     /// Send a packet again.

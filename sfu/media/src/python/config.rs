@@ -52,6 +52,8 @@ pub(super) struct DowntrackArgument {
     extensions: Vec<(u8, String)>,
     ssrc: u32,
     rtx_ssrc: Option<u32>,
+    flexfec_payload_type: Option<u8>,
+    fec_ssrc: Option<u32>,
     cname: String,
 }
 
@@ -101,6 +103,7 @@ impl DowntrackArgument {
             codec: self.codec.codec()?,
             payload_type: self.codec.payload_type,
             rtx: self.codec.rtx_payload_type.zip(self.rtx_ssrc),
+            flexfec: self.flexfec_payload_type.zip(self.fec_ssrc),
             red_payload_type: self.codec.red_payload_type,
             clock_rate: self.codec.clock_rate,
             ssrc: self.ssrc,

@@ -93,6 +93,7 @@ pub(super) fn downtrack_stats<'py>(
         dict.set_item("unavailable", stats.counters.unavailable)?;
         dict.set_item("deferred", stats.counters.deferred)?;
         dict.set_item("copies", stats.counters.copies)?;
+        dict.set_item("fec_packets", stats.counters.fec_packets)?;
         dict.set_item("probes", stats.counters.probes)?;
         dict.set_item("keyframes_refused", stats.counters.keyframes_refused)?;
         dict.set_item(

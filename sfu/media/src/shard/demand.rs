@@ -45,10 +45,12 @@ impl Shard {
     /// Once a second: copies of other shards' tracks, of which somebody may want less.
     pub(super) fn reconsider_copies(&mut self) {
         let here = self.config.index;
-        let copies = self.routes.keys().filter(|t| t.shard() != here);
-        let new = copies.filter(|t| self.reconsidered.iter().all(|(known, _)| known != *t));
-        let new: Vec<_> = new.map(|track| (*track, 0)).collect();
-        self.reconsidered.extend(new);
+        let reconsidered = &mut self.reconsidered;
+        for &track in self.routes.keys().filter(|t| t.shard() != here) {
+            if reconsidered.iter().all(|(known, _)| *known != track) {
+                reconsidered.push((track, 0));
+            }
+        }
     }
 
     /// Once a second: the tracks of a publisher.

@@ -41,6 +41,7 @@ impl Shard {
             if let Some(state) = peer.sent.poll_change(now).filter(|state| state.feedback) {
                 self.events.push(Event::LinkChanged(peer.id, state));
             }
+            peer.poll_parity(now, outbox);
             if self.try_link(slot, now, outbox) && tried.iter().all(|(s, _)| *s != slot) {
                 tried.push((slot, now + TRIED));
             }

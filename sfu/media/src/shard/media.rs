@@ -265,7 +265,7 @@ impl Shard {
                 sink.write_report(clock, timestamp, now, &mut self.scratch);
             }
         }
-        peer.pacer.set_load(load / 8);
+        peer.set_load(load / 8);
         peer.plan_redundancy(now);
         peer.trust_silence(now);
         peer.send_rtcp(&self.scratch, outbox);

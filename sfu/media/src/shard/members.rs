@@ -406,6 +406,7 @@ mod tests {
             codec: Codec::Vp8,
             payload_type: 96,
             rtx: None,
+            flexfec: None,
             red_payload_type: None,
             clock_rate: 90_000,
             ssrc,

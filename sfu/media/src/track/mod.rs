@@ -24,7 +24,7 @@ pub use packet::{Extensions, Origin, Packet, PacketPool};
 pub use playout_delay::PlayoutDelay;
 pub use reception::{Reception, SenderClock};
 pub use redundancy::Past;
-pub use rtp_sink::{Link, RtpSink, RtpSinkConfig, SinkCounters};
+pub use rtp_sink::{Link, RtpSink, RtpSinkConfig, Shield, SinkCounters};
 pub use sequence::{Unwrapper, nearest};
 pub use speech::{Speech, SpeechMeter};
 pub use uptrack::{Uptrack, UptrackConfig, UptrackCounters};

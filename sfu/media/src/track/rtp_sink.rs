@@ -1,4 +1,8 @@
-//! The sink of a viewer: a downtrack written as RTP into the send arena, and sealed there.
+//! The sink of a viewer: a downtrack written as RTP into the send arena, and sealed there. What is
+//! sent again stands in `rtp_sink/resend.rs`, what mends without it in `rtp_sink/protection.rs`.
+
+mod protection;
+mod resend;
 
 use super::downtrack::{Downtrack, Numbers, Stamp};
 use super::keyframes::KeyframeAllowance;
@@ -19,6 +23,9 @@ use crate::packet::rtp::{self, RtpHeader};
 use crate::repair::ResendGuard;
 use crate::repair::red::RedPlan;
 use crate::route::Beginning;
+use protection::Protection;
+pub use protection::Shield;
+use resend::{REMEMBERED, Repeatable};
 
 /// What was negotiated for a track that a viewer receives.
 #[derive(Clone, Debug)]
@@ -31,6 +38,8 @@ pub struct RtpSinkConfig {
     pub payload_type: u8,
     /// Payload type and SSRC of retransmissions (RFC 4588); both or none.
     pub rtx: Option<(u8, u32)>,
+    /// Payload type and SSRC of parity (FlexFEC); both or none.
+    pub flexfec: Option<(u8, u32)>,
     /// Payload type of redundant sound (RFC 2198).
     pub red_payload_type: Option<u8>,
     /// RTP clock, Hz.
@@ -68,6 +77,8 @@ pub struct SinkCounters {
     pub failed: u64,
     /// Copies of earlier sound that went along.
     pub copies: u64,
+    /// Packets of parity sent.
+    pub fec_packets: u64,
     /// Fraction lost in the viewer's last report, of 256.
     pub fraction_lost: u8,
 }
@@ -82,28 +93,6 @@ pub struct Link<'a> {
     pub sent: &'a mut SentPackets,
     /// The time.
     pub now: Micros,
-}
-
-/// Packets of which a stream without RTX remembers what the cache does not.
-const REMEMBERED: usize = 256;
-
-/// What a retransmission has to repeat.
-#[derive(Clone, Copy, Debug)]
-struct Repeatable {
-    sequence: u32,
-    /// Transport-wide sequence number.
-    transport: u16,
-    copies: Copies,
-}
-
-impl Default for Repeatable {
-    fn default() -> Self {
-        Self {
-            sequence: u32::MAX,
-            transport: 0,
-            copies: Copies::default(),
-        }
-    }
 }
 
 /// A viewer's downtrack.
@@ -129,6 +118,8 @@ pub struct RtpSink {
     repeatable: Box<[Repeatable]>,
     /// Which earlier sound goes along with each packet.
     redundancy: RedPlan,
+    /// Parity, where it was negotiated.
+    protection: Option<Box<Protection>>,
     /// The viewer waits for packets that his [`Pacer`](crate::congestion::Pacer) held back.
     pub lagging: bool,
     /// What the viewer is sent of the past, before it takes part.
@@ -156,6 +147,7 @@ impl RtpSink {
             template: Template::new(&config, &told),
             repeatable: vec![Repeatable::default(); remembered].into(),
             redundancy: RedPlan::NONE,
+            protection: Protection::new(&config).map(Box::new),
             lagging: false,
             beginning: None,
             downtrack: Downtrack::new(config.codec, config.clock_rate, sequence, timestamp),
@@ -178,15 +170,19 @@ impl RtpSink {
     pub fn numbers(&self) -> impl Iterator<Item = (u32, u64)> + use<> {
         let rtx = self.config.rtx.map(|(_, ssrc)| ssrc);
         let rtx = rtx.map(|ssrc| (ssrc, self.rtx_sequence + 1));
+        let parity = self.protection.as_ref().map(|p| p.next());
         [(self.config.ssrc, self.downtrack.next_sequence())]
             .into_iter()
             .chain(rtx)
+            .chain(parity)
     }
 
     /// Before anything was sent: one of its streams has a past, and begins with this number.
     pub fn go_on_from(&mut self, ssrc: u32, next: u64) {
         if ssrc == self.config.ssrc {
             self.downtrack.go_on_from(next);
+        } else if let Some(parity) = self.protection.as_mut().filter(|p| p.next().0 == ssrc) {
+            parity.go_on_from(next);
         } else {
             self.rtx_sequence = next.saturating_sub(1);
         }
@@ -228,6 +224,7 @@ impl RtpSink {
             };
         }
         let roc = (stamp.sequence >> 16) as u32;
+        let mut protection = self.protection.take();
         let mut len = 0;
         let sent = outbox.write_as(self.content, link.path, packet.arrival, |arena, start| {
             if packet.extensions.is_empty() {
@@ -241,147 +238,17 @@ impl RtpSink {
                 self.sound(packet, stamp, past).write(copies, arena);
             }
             rtp::pad(arena, start, padding);
-            len = seal(link.srtp, roc, arena, start)?;
-            Ok::<_, CryptoError>(())
-        });
-        self.counters.failed += u64::from(sent.is_err());
-        self.note_sent(len, link);
-        len
-    }
-
-    /// Whether a lost packet may be sent again now.
-    pub fn may_resend(&mut self, sequence: u16, now: Micros, rtt: Micros) -> bool {
-        self.guard.allow(u64::from(sequence), now, rtt)
-    }
-
-    /// Send a packet again: as RTX where that was negotiated, else just as it was.
-    pub fn resend<T: Transmit + ?Sized>(
-        &mut self,
-        packet: &Packet,
-        stamp: Stamp,
-        past: &impl Past,
-        link: &mut Link<'_>,
-        outbox: &mut Outbox<T>,
-    ) {
-        self.counters.resent += 1;
-        match self.config.rtx {
-            Some(rtx) => drop(self.write_rtx(rtx, Some((packet, stamp)), link, outbox)),
-            None => self.repeat(packet, stamp, past, link, outbox),
-        }
-    }
-
-    /// Send a packet that may have arrived as RTX, to try the link; returns its length.
-    pub fn probe<T: Transmit + ?Sized>(
-        &mut self,
-        packet: &Packet,
-        stamp: Stamp,
-        link: &mut Link<'_>,
-        outbox: &mut Outbox<T>,
-    ) -> usize {
-        let Some(rtx) = self.config.rtx else {
-            return 0;
-        };
-        self.counters.probes += 1;
-        self.write_rtx(rtx, Some((packet, stamp)), link, outbox)
-    }
-
-    /// Send RTX packets of nothing but padding until so many bytes have left, to try the link.
-    pub fn pad<T: Transmit + ?Sized>(
-        &mut self,
-        bytes: usize,
-        link: &mut Link<'_>,
-        outbox: &mut Outbox<T>,
-    ) {
-        let Some(rtx) = self.config.rtx else {
-            return;
-        };
-        let mut left = bytes;
-        while left > 0 {
-            self.counters.probes += 1;
-            let len = self.write_rtx(rtx, None, link, outbox);
-            left = left.saturating_sub(len.max(1));
-        }
-    }
-
-    /// RFC 4588, 4: a packet of a stream of its own, which tells the number it had; or padding in
-    /// that stream, which tells nothing. Returns its length.
-    fn write_rtx<T: Transmit + ?Sized>(
-        &mut self,
-        (payload_type, ssrc): (u8, u32),
-        repeated: Option<(&Packet, Stamp)>,
-        link: &mut Link<'_>,
-        outbox: &mut Outbox<T>,
-    ) -> usize {
-        self.rtx_sequence += 1;
-        let original = match repeated {
-            Some((packet, stamp)) => self.header(packet, stamp),
-            None => RtpHeader {
-                timestamp: self.downtrack.last_timestamp(),
-                ..RtpHeader::default()
-            },
-        };
-        let header = RtpHeader {
-            payload_type,
-            sequence: self.rtx_sequence as u16,
-            ssrc,
-            ..original
-        };
-        let roc = (self.rtx_sequence >> 16) as u32;
-        let transport = link.sent.next_sequence();
-        let mut len = 0;
-        let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
-            match repeated {
-                Some((packet, stamp)) => {
-                    self.write_header(arena, &header, transport, Some(packet), stamp.numbers);
-                    arena.extend_from_slice(&(stamp.sequence as u16).to_be_bytes());
-                    self.write_payload(arena, packet, stamp.numbers);
-                }
-                None => {
-                    self.write_header(arena, &header, transport, None, Numbers::default());
-                    rtp::pad(arena, start, u8::MAX);
-                }
+            if let Some(protection) = protection.as_mut() {
+                let extensions = &self.config.extensions;
+                protection.handle_packet(stamp.sequence, &arena[start..], extensions, link.now);
             }
             len = seal(link.srtp, roc, arena, start)?;
             Ok::<_, CryptoError>(())
         });
+        self.protection = protection;
         self.counters.failed += u64::from(sent.is_err());
         self.note_sent(len, link);
         len
-    }
-
-    /// The packet as it was, to the bit.
-    fn repeat<T: Transmit + ?Sized>(
-        &mut self,
-        packet: &Packet,
-        stamp: Stamp,
-        past: &impl Past,
-        link: &mut Link<'_>,
-        outbox: &mut Outbox<T>,
-    ) {
-        let slot = stamp.sequence as usize % REMEMBERED;
-        let was = match self.repeatable.get(slot) {
-            Some(was) if was.sequence == stamp.sequence as u32 => *was,
-            Some(_) => return self.counters.unavailable += 1,
-            None => Repeatable::default(), // not numbered, and nothing goes along
-        };
-        // Without its copies it would be another packet under the same nonce.
-        if !self.sound(packet, stamp, past).has(was.copies) {
-            return self.counters.unavailable += 1;
-        }
-        let header = RtpHeader {
-            payload_type: self.payload_type(was.copies),
-            ..self.header(packet, stamp)
-        };
-        let roc = (stamp.sequence >> 16) as u32;
-        let sent = outbox.write_as(self.content.again(), link.path, 0, |arena, start| {
-            self.write_header(arena, &header, was.transport, Some(packet), stamp.numbers);
-            match was.copies.is_empty() {
-                true => self.write_payload(arena, packet, stamp.numbers),
-                false => self.sound(packet, stamp, past).write(was.copies, arena),
-            }
-            seal(link.srtp, roc, arena, start).map(drop)
-        });
-        self.counters.failed += u64::from(sent.is_err());
     }
 
     /// Whether its packets carry transport-wide numbers, of which the viewer will tell.

@@ -99,6 +99,7 @@ mod tests {
             codec: Codec::H264,
             payload_type: 96,
             rtx: None,
+            flexfec: None,
             red_payload_type: None,
             clock_rate: 90_000,
             ssrc: 42,

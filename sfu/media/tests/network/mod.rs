@@ -8,8 +8,9 @@
     reason = "each test file uses its part"
 )]
 
+mod parity;
 pub mod publisher;
-mod viewer;
+pub mod viewer;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -15,10 +15,12 @@ use tongbu_media::repair::red;
 use tongbu_media::shard::Command;
 use tongbu_media::track::RtpSinkConfig;
 
+use super::parity::Parity;
 use super::{Client, Link, Network, publisher};
 
 const PAYLOAD_TYPE: u8 = 120;
 const RTX_PAYLOAD_TYPE: u8 = 121;
+const FLEXFEC_PAYLOAD_TYPE: u8 = 122;
 const SOUND_PAYLOAD_TYPE: u8 = 111;
 const RED_PAYLOAD_TYPE: u8 = 63;
 const MID_ID: u8 = 9;
@@ -66,6 +68,9 @@ pub struct Viewer {
     pub delays: (Vec<[u8; 3]>, Vec<[u8; 3]>),
     /// Answers to reference times, and when they came.
     pub answers: Vec<(Micros, Dlrr)>,
+    /// FlexFEC of its track.
+    pub parity: Parity,
+    fec_ssrc: u32,
     sound_ssrc: u32,
     second_ssrc: u32,
     extensions: ExtensionMap,
@@ -100,6 +105,7 @@ impl Viewer {
             codec: Codec::Vp8,
             payload_type: PAYLOAD_TYPE,
             rtx: rtx.then_some((RTX_PAYLOAD_TYPE, rtx_ssrc)),
+            flexfec: None,
             red_payload_type: None,
             clock_rate: 90_000,
             ssrc,
@@ -129,6 +135,8 @@ impl Viewer {
             second: Vec::new(),
             delays: Default::default(),
             answers: Vec::new(),
+            parity: Parity::default(),
+            fec_ssrc: track.0 ^ 0xf0f0_0000,
             sound_ssrc: track.0 ^ 0x00ff_0000,
             second_ssrc: track.0 ^ 0x0f0f_0000,
             extensions: extensions(),
@@ -159,6 +167,13 @@ impl Viewer {
         network.command(self.shard, Command::SetSource(self.track, Some(source)));
     }
 
+    /// Take its track anew, with parity.
+    pub fn protect(&mut self, network: &mut Network, source: UptrackId) {
+        self.leave(network);
+        self.config.flexfec = Some((FLEXFEC_PAYLOAD_TYPE, self.fec_ssrc));
+        self.return_to(network, source);
+    }
+
     /// Take a track of sound, too.
     pub fn listen(&mut self, network: &mut Network, source: UptrackId) {
         self.hear(network, source, None);
@@ -177,6 +192,7 @@ impl Viewer {
             codec: Codec::Vp8,
             payload_type: PAYLOAD_TYPE,
             rtx: Some((RTX_PAYLOAD_TYPE, self.second_ssrc ^ 1)),
+            flexfec: None,
             red_payload_type: None,
             clock_rate: 90_000,
             ssrc: self.second_ssrc,
@@ -196,6 +212,7 @@ impl Viewer {
             codec: Codec::Opus,
             payload_type: SOUND_PAYLOAD_TYPE,
             rtx: None,
+            flexfec: None,
             red_payload_type,
             clock_rate: 48_000,
             ssrc: self.sound_ssrc,
@@ -262,6 +279,10 @@ impl Viewer {
         }
         if rtp.ssrc == self.sound_ssrc {
             self.handle_sound(now, &rtp);
+        } else if rtp.ssrc == self.fec_ssrc {
+            assert_eq!(rtp.payload_type, FLEXFEC_PAYLOAD_TYPE);
+            self.parity.handle(rtp.payload, self.ssrc, wire);
+            self.mend(now);
         } else if rtp.ssrc == self.second_ssrc {
             self.second.push((now, publisher::number(rtp.payload).0));
         } else if rtp.ssrc == self.second_ssrc ^ 1 {
@@ -288,6 +309,23 @@ impl Viewer {
         } else {
             assert_eq!((rtp.ssrc, rtp.payload_type), (self.ssrc, PAYLOAD_TYPE));
             self.keep(now, rtp.sequence, &rtp, wire);
+            if self.config.flexfec.is_some() {
+                self.parity.keep(&datagram[..len], &self.extensions);
+                self.mend(now);
+            }
+        }
+    }
+
+    /// What parity gives back counts as come, unless a repair was first.
+    fn mend(&mut self, now: Micros) {
+        while let Some(packet) = self.parity.recover() {
+            self.parity.keep(&packet, &self.extensions);
+            let rtp = RtpPacket::parse(&packet).expect("it is what was sent");
+            assert_eq!((rtp.ssrc, rtp.payload_type), (self.ssrc, PAYLOAD_TYPE));
+            let number = publisher::number(rtp.payload).0;
+            let filling = rtp.payload[15..].iter();
+            assert!(filling.into_iter().all(|octet| *octet == number as u8));
+            self.keep(now, rtp.sequence, &rtp, 0);
         }
     }
 

@@ -261,6 +261,7 @@ impl Lesson {
             codec: Codec::Vp8,
             payload_type: 96,
             rtx: Some((97, !id.0)),
+            flexfec: None,
             red_payload_type: None,
             clock_rate: 90_000,
             ssrc: id.0,

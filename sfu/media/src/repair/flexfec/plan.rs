@@ -60,6 +60,14 @@ impl FecPlan {
         Some(Self::new(group.min(in_time.max(MIN_GROUP)), spacing))
     }
 
+    /// The same, with groups of at least so many packets: there is no more to spend.
+    pub fn with_group_of(self, least: u8) -> Self {
+        match least > self.group {
+            true => Self::new(least, self.spacing),
+            false => self,
+        }
+    }
+
     /// Parity packets per packet.
     pub fn overhead(self) -> f32 {
         1.0 / f32::from(self.group)
