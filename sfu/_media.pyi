@@ -41,6 +41,8 @@ class Codec(Protocol):
     @property
     def red_payload_type(self) -> int | None: ...  # RFC 2198, sound only
     @property
+    def flexfec_payload_type(self) -> int | None: ...  # FlexFEC draft 03, to a viewer only
+    @property
     def nack(self) -> bool: ...  # a=rtcp-fb:<pt> nack was agreed
 
 class UptrackConfig(Protocol):
@@ -76,6 +78,8 @@ class DowntrackConfig(Protocol):
     def rtx_ssrc(self) -> int | None: ...
     @property
     def cname(self) -> str: ...
+    @property
+    def fec_ssrc(self) -> int | None: ...
 
 @final
 class Dtls:

@@ -47,6 +47,7 @@ class DowntrackConfig:
     ssrc: int
     rtx_ssrc: int | None
     cname: str
+    fec_ssrc: int | None = None
 
 
 class PeerHandler(Protocol):

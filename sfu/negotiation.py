@@ -81,6 +81,8 @@ class Codec:
     """RFC 4588."""
     red_payload_type: int | None = None
     """Audio only: redundant copies of this codec (RFC 2198)."""
+    flexfec_payload_type: int | None = None
+    """Video only: parity of what a section carries (draft-ietf-payload-flexible-fec-scheme-03)."""
 
     @property
     def nack(self) -> bool:

@@ -16,6 +16,8 @@ MAX_MESSAGE_SIZE = 64 * 1024
 
 _TCP_HOST = 90
 """Type preference of TCP host candidates; UDP's are from 126 to 100 (RFC 8445, section 5.1.2.2)."""
+_REPAIR_WINDOW = 10_000_000
+"""Microseconds that a packet and its parity may be apart at most; browsers say the same."""
 _PASSIVE = 4
 """Direction preference of a passive host candidate (RFC 6544, section 4.2)."""
 
@@ -54,6 +56,7 @@ class Downlink:
     """The MediaStream id the peer sees (RFC 8830)."""
     track: str
     """The MediaStreamTrack id the peer sees, where it honours it."""
+    fec_ssrc: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,8 @@ def _uplink(section: Section, uplink: Uplink) -> Iterator[str]:
 def _downlink(section: Section, downlink: Downlink) -> Iterator[str]:
     rtx = downlink.codec.rtx_payload_type if downlink.rtx_ssrc is not None else None
     red = downlink.codec.red_payload_type
-    yield from _m_line(section, 9, _payload_types(downlink.codec, rtx, red))
+    fec = downlink.codec.flexfec_payload_type if downlink.fec_ssrc is not None else None
+    yield from _m_line(section, 9, _payload_types(downlink.codec, rtx, red, fec))
     yield "a=sendonly"
     yield f"a=msid:{downlink.stream} {downlink.track}"
     yield from _rtcp(section)
@@ -178,9 +182,14 @@ def _downlink(section: Section, downlink: Downlink) -> Iterator[str]:
     if red is not None:
         yield f"a=rtpmap:{red} red/{_rate(downlink.codec)}"
         yield f"a=fmtp:{red} {downlink.codec.payload_type}/{downlink.codec.payload_type}"
+    if fec is not None:
+        yield f"a=rtpmap:{fec} flexfec-03/{_rate(downlink.codec)}"
+        yield f"a=fmtp:{fec} repair-window={_REPAIR_WINDOW}"
     if downlink.rtx_ssrc is not None:
         yield f"a=ssrc-group:FID {downlink.ssrc} {downlink.rtx_ssrc}"
-    for ssrc in (downlink.ssrc, downlink.rtx_ssrc):
+    if fec is not None:
+        yield f"a=ssrc-group:FEC-FR {downlink.ssrc} {downlink.fec_ssrc}"
+    for ssrc in (downlink.ssrc, downlink.rtx_ssrc, downlink.fec_ssrc):
         if ssrc is not None:
             yield f"a=ssrc:{ssrc} cname:{downlink.cname}"
             yield f"a=ssrc:{ssrc} msid:{downlink.stream} {downlink.track}"

@@ -42,6 +42,7 @@ _H264 = {
     "packetization-mode": "1",
     "profile-level-id": "42e01f",
 }
+_FLEXFEC = 49
 CODECS: dict[str, Codec] = {
     "opus": Codec(
         "opus",
@@ -52,10 +53,10 @@ CODECS: dict[str, Codec] = {
         feedback=("transport-cc", "nack"),
         red_payload_type=63,
     ),
-    "VP8": Codec("VP8", 96, 90000, feedback=_VIDEO_FEEDBACK, rtx_payload_type=97),
-    "VP9": Codec("VP9", 98, 90000, None, {"profile-id": "0"}, _VIDEO_FEEDBACK, 99),
-    "H264": Codec("H264", 102, 90000, None, _H264, _VIDEO_FEEDBACK, 103),
-    "AV1": Codec("AV1", 45, 90000, None, {"profile": "0"}, _VIDEO_FEEDBACK, 46),
+    "VP8": Codec("VP8", 96, 90000, None, {}, _VIDEO_FEEDBACK, 97, None, _FLEXFEC),
+    "VP9": Codec("VP9", 98, 90000, None, {"profile-id": "0"}, _VIDEO_FEEDBACK, 99, None, _FLEXFEC),
+    "H264": Codec("H264", 102, 90000, None, _H264, _VIDEO_FEEDBACK, 103, None, _FLEXFEC),
+    "AV1": Codec("AV1", 45, 90000, None, {"profile": "0"}, _VIDEO_FEEDBACK, 46, None, _FLEXFEC),
 }
 """What we offer to send, by the names of the house, under our own payload types."""
 
@@ -69,6 +70,7 @@ class Sending:
     cname: str
     stream: str
     track: str
+    fec_ssrc: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def agreed(offered: OfferedSection, answer: Answer) -> tuple[Codec, Extensions] 
         ours.limited_to(feedback),
         rtx_payload_type=_both(ours.rtx_payload_type, theirs.rtx_payload_type),
         red_payload_type=_both(ours.red_payload_type, theirs.red_payload_type),
+        flexfec_payload_type=_both(ours.flexfec_payload_type, theirs.flexfec_payload_type),
     )
     taken = frozenset(said.extensions)
     return codec, tuple(extension for extension in offered.extensions if extension in taken)
@@ -189,5 +192,6 @@ def _section(offered: OfferedSection) -> Iterator[str]:
             sending.cname,
             sending.stream,
             sending.track,
+            sending.fec_ssrc,
         ),
     )

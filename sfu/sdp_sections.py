@@ -142,7 +142,7 @@ def _codecs(
     fmtp: tuple[str, ...],
     rtcp_fb: tuple[str, ...],
 ) -> tuple[Codec, ...]:
-    """The codecs we know in the m-line's order, each with the RTX and the RED that name it."""
+    """The codecs we know in the m-line's order, each with its RTX, RED and parity."""
     formats = _formats(listed, rtpmap)
     parameters = {
         payload_type: _parameters(values[-1]) for payload_type, values in _of(formats, fmtp).items()
@@ -160,6 +160,11 @@ def _codecs(
         # a=fmtp:63 111/111: the same codec, and copies of it (RFC 2198, section 5).
         and len(repeated := set("".join(parameters.get(payload_type, ())).split("/"))) == 1
     }
+    parity = {
+        match["rate"]: int(payload_type)
+        for payload_type, match in reversed(formats.items())
+        if match["name"].lower() == "flexfec-03" and kind == "video"
+    }
     return tuple(
         Codec(
             name=_NAMES[match["name"].lower()],
@@ -172,6 +177,7 @@ def _codecs(
             ),
             rtx_payload_type=repairs.get((payload_type, match["rate"])),
             red_payload_type=redundancy.get((payload_type, match["rate"])),
+            flexfec_payload_type=parity.get(match["rate"]),
         )
         for payload_type, match in formats.items()
         if match["name"].lower() in _NAMES
@@ -183,7 +189,7 @@ def _formats(listed: Iterable[str], rtpmap: Iterable[str]) -> dict[str, re.Match
     known: dict[str, re.Match[str]] = {}
     for value in rtpmap:
         match = _RTPMAP.fullmatch(value)
-        if match is None or match["name"].lower() not in (*_NAMES, "rtx", "red"):
+        if match is None or match["name"].lower() not in (*_NAMES, "rtx", "red", "flexfec-03"):
             continue
         if int(match["type"]) < 128:
             known.setdefault(match["type"], match)

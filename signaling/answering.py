@@ -126,4 +126,6 @@ class Answering:
             ssrcs = new_ssrcs(codec)
             track = connection.give(mid, section.kind, codec, extensions, ssrcs, names)
         told = uplink_extensions(section) if self._publishes_later else extensions
-        return Downlink(codec, told, track.ssrc, track.rtx_ssrc, connection.cname, *names)
+        return Downlink(
+            codec, told, track.ssrc, track.rtx_ssrc, connection.cname, *names, track.fec_ssrc
+        )

@@ -20,6 +20,8 @@ from sfu.sdp_answer import LocalTransport
 from sfu.transport import Transport
 
 Extensions = Sequence[tuple[int, str]]
+Ssrcs = tuple[int, int | None, int | None]
+"""Of a track, of its repair (RFC 4588), of its parity (FlexFEC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Downtrack:
     codec: Codec
     ssrc: int
     rtx_ssrc: int | None
+    fec_ssrc: int | None
     stream: str
     """The MediaStream and the track as the peer is told of them (RFC 8830)."""
     track: str
@@ -189,15 +192,15 @@ class Connection:
         kind: str,
         codec: Codec,
         extensions: Extensions,
-        ssrcs: tuple[int, int | None],
+        ssrcs: Ssrcs,
         names: tuple[str, str],
     ) -> Downtrack:
         """Send a track in this section, silent until it has a source."""
         self.tells_arrivals |= tells_arrivals(codec, extensions)
-        ssrc, rtx_ssrc = ssrcs
-        config = DowntrackConfig(kind, mid, codec, extensions, ssrc, rtx_ssrc, self.cname)
+        ssrc, rtx_ssrc, fec_ssrc = ssrcs
+        config = DowntrackConfig(kind, mid, codec, extensions, ssrc, rtx_ssrc, self.cname, fec_ssrc)
         downtrack = self._media.engine.add_downtrack(self.peer, config)
-        self.downtracks[mid] = Downtrack(downtrack, kind, codec, ssrc, rtx_ssrc, *names)
+        self.downtracks[mid] = Downtrack(downtrack, kind, codec, *ssrcs, *names)
         return self.downtracks[mid]
 
     def stop_giving(self, mid: str) -> None:
@@ -270,9 +273,11 @@ class Connection:
             channels.open(label, ordered=ordered, max_retransmits=max_retransmits)
 
 
-def new_ssrcs(codec: Codec) -> tuple[int, int | None]:
-    """Fresh SSRCs for a track and for its repair, where the codec has one."""
-    return _ssrc(), _ssrc() if codec.rtx_payload_type is not None else None
+def new_ssrcs(codec: Codec) -> Ssrcs:
+    """Fresh SSRCs for a track, and for its repair and its parity where the codec has them."""
+    repairs = codec.rtx_payload_type, codec.flexfec_payload_type
+    rtx_ssrc, fec_ssrc = (_ssrc() if repair is not None else None for repair in repairs)
+    return _ssrc(), rtx_ssrc, fec_ssrc
 
 
 def _ssrc() -> int:

@@ -41,8 +41,8 @@ class Offering:
     def send(self, kind: str, codec: str, stream: str, track: str) -> str:
         """Want to send a track, under these names; its mid. `offer` makes it so."""
         ours = CODECS[codec]
-        ssrc, rtx_ssrc = new_ssrcs(ours)
-        sending = Sending(ssrc, rtx_ssrc, self._connection.cname, stream, track)
+        ssrc, rtx_ssrc, fec_ssrc = new_ssrcs(ours)
+        sending = Sending(ssrc, rtx_ssrc, self._connection.cname, stream, track, fec_ssrc)
         section = OfferedSection(f"s{next(self._mids)}", kind, ours, sending)
         slot = next((slot for slot in self._slots if slot.free), None)
         if slot is None:
@@ -117,11 +117,12 @@ class Offering:
             return None
         codec, extensions = taken
         rtx_ssrc = sending.rtx_ssrc if codec.rtx_payload_type is not None else None
+        fec_ssrc = sending.fec_ssrc if codec.flexfec_payload_type is not None else None
         return self._connection.give(
             offered.mid,
             offered.kind,
             codec,
             extensions,
-            (sending.ssrc, rtx_ssrc),
+            (sending.ssrc, rtx_ssrc, fec_ssrc),
             (sending.stream, sending.track),
         )

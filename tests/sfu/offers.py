@@ -46,8 +46,10 @@ def decide(offer: Offer) -> list[Decision]:
             rtx_ssrc = 2000 + index if pick.rtx_payload_type else None
             extensions = downlink_extensions(section)
             codec = supported_codec(pick)
+            fec_ssrc = 3000 + index if pick.flexfec_payload_type else None
+            ssrcs = 1000 + index, rtx_ssrc
             decisions.append(
-                Downlink(codec, extensions, 1000 + index, rtx_ssrc, "cname", "math", "camera")
+                Downlink(codec, extensions, *ssrcs, "cname", "math", "camera", fec_ssrc)
             )
         else:
             decisions.append(Rejected())

@@ -72,6 +72,43 @@ def test_lost_sound_may_be_asked_for_where_arrivals_are_told() -> None:
     assert "a=rtcp-fb:111 nack" not in section(lines, 0)
 
 
+def with_flexfec(text: str, payload_type: str = "49") -> str:
+    """The offer as browsers make it whose page prefers no codecs."""
+    lines = text.split("\r\n")
+    for at, line in reversed(list(enumerate(lines))):
+        if line.startswith("m=video"):
+            lines[at] += f" {payload_type}"
+            lines.insert(at + 3, f"a=rtpmap:{payload_type} flexfec-03/90000")
+            lines.insert(at + 4, f"a=fmtp:{payload_type} repair-window=10000000")
+    return "\r\n".join(lines)
+
+
+def test_a_viewer_who_knows_parity_is_promised_it() -> None:
+    _, lines = answer(with_flexfec(capture("chromium_watch")))
+    camera = section(lines, 1)
+    assert camera[0].split()[-1] == "49"
+    assert "a=rtpmap:49 flexfec-03/90000" in camera
+    assert "a=fmtp:49 repair-window=10000000" in camera
+    assert "a=ssrc-group:FEC-FR 1001 3001" in camera
+    assert "a=ssrc:3001 cname:cname" in camera
+    assert not any("flexfec" in line for line in section(lines, 0))
+    _, lines = answer(capture("chromium_watch"))
+    assert not any("flexfec" in line or "FEC-FR" in line for line in lines)
+
+
+def test_a_publisher_is_not_asked_for_parity() -> None:
+    _, lines = answer(with_flexfec(capture("chromium_publish")))
+    assert not any("flexfec" in line or "FEC-FR" in line for line in lines)
+
+
+@pytest.mark.parametrize("payload_type", ["72", "128", "300", "x"])
+def test_parity_under_no_payload_type_is_passed_over(payload_type: str) -> None:
+    text = capture("chromium_watch")
+    odd = f"a=rtpmap:{payload_type} flexfec-03/90000\r\n"
+    odd = text.replace("a=rtpmap:96 VP8/90000\r\n", "a=rtpmap:96 VP8/90000\r\n" + odd)
+    assert answer(odd)[1] == answer(text)[1]
+
+
 def test_a_viewer_who_knows_red_is_promised_redundant_sound() -> None:
     _, lines = answer(capture("chromium_watch"))
     audio = section(lines, 0)

@@ -33,6 +33,7 @@ struct CodecArgument {
     clock_rate: u32,
     rtx_payload_type: Option<u8>,
     red_payload_type: Option<u8>,
+    flexfec_payload_type: Option<u8>,
     nack: bool,
 }
 
@@ -52,7 +53,6 @@ pub(super) struct DowntrackArgument {
     extensions: Vec<(u8, String)>,
     ssrc: u32,
     rtx_ssrc: Option<u32>,
-    flexfec_payload_type: Option<u8>,
     fec_ssrc: Option<u32>,
     cname: String,
 }
@@ -103,7 +103,7 @@ impl DowntrackArgument {
             codec: self.codec.codec()?,
             payload_type: self.codec.payload_type,
             rtx: self.codec.rtx_payload_type.zip(self.rtx_ssrc),
-            flexfec: self.flexfec_payload_type.zip(self.fec_ssrc),
+            flexfec: self.codec.flexfec_payload_type.zip(self.fec_ssrc),
             red_payload_type: self.codec.red_payload_type,
             clock_rate: self.codec.clock_rate,
             ssrc: self.ssrc,
