@@ -1,6 +1,7 @@
 """Where WHIP and WHEP clients are seated: an offer in, a session out. One adapter of several.
 
-A WHIP client is the teacher, a WHEP client a school. What one of them says on a data channel, all
+A WHIP client is the teacher, or an assistant whose token says so; a WHEP client a school, or an
+observer or recorder. What one of them says on a data channel, all
 the others hear who opened a channel of that label.
 """
 
@@ -44,15 +45,19 @@ class Desk:
     # --- what the HTTP side asks
 
     def teach(self, who: Permissions, offer: Offer) -> Session:
-        """Seat the teacher. Raises NegotiationError, LessonError."""
+        """Seat the teacher, or an assistant. Raises NegotiationError, LessonError."""
         allowed = grants_of(who).publish
         intents = plan_publish(offer, self._classroom.config.video_codecs, allowed)
-        return self._seat(Role.TEACHER, who, offer, intents)
+        assists = who.attributes.get("role") == Role.ASSISTANT
+        role = Role.ASSISTANT if assists else Role.TEACHER
+        return self._seat(Role.TEACHER, role, who, offer, intents)
 
     def watch(self, who: Permissions, offer: Offer) -> Session:
         """Seat a school. Raises NegotiationError, LessonError."""
         intents = plan_watch(offer, self._codecs(), self._classroom.config.video_codecs)
-        return self._seat(Role.SCHOOL, who, offer, intents)
+        role = Role(who.role)
+        role = role if role in (Role.OBSERVER, Role.RECORDER) else Role.SCHOOL
+        return self._seat(Role.SCHOOL, role, who, offer, intents)
 
     def find(self, session_id: str) -> Session | None:
         """The session of that id."""
@@ -113,10 +118,13 @@ class Desk:
             case Over():
                 self._on_over(self._classroom)
 
-    def _seat(self, role: Role, who: Permissions, offer: Offer, intents: list[Intent]) -> Session:
+    def _seat(
+        self, kind: Role, role: Role, who: Permissions, offer: Offer, intents: list[Intent]
+    ) -> Session:
+        """`kind` is whom the protocol is for, `role` what this client is in the lesson."""
         media, stream = self._classroom.config.media, self._classroom.lesson.name
-        site, now = who.site if role is Role.SCHOOL else "", self._loop.time()
-        session = Session(media, offer, intents, self, role=role, stream=stream, site=site, now=now)
+        site, now = who.site if kind is Role.SCHOOL else "", self._loop.time()
+        session = Session(media, offer, intents, self, role=kind, stream=stream, site=site, now=now)
         join = Join(
             session.id,
             who.identity,
@@ -125,6 +133,7 @@ class Desk:
             grants_of(who),
             who.metadata,
             who.attributes,
+            waits=role is Role.ASSISTANT,
         )
         try:
             self._classroom.seat(session, join)

@@ -104,6 +104,17 @@ async def test_a_second_teacher_is_409(house: House) -> None:
     assert len(house.native.peers) == 1
 
 
+async def test_an_assistants_encoder_comes_beside_the_teachers(house: House) -> None:
+    await house.teach()
+    bearer = token("assistant", identity="li", attributes={"role": "assistant"})
+    second = await house.join("/math/whip", offer("obs_publish"), bearer)
+    await second.connect()
+    published = [e["role"] for e in house.journal() if e["type"] == "track_published"]
+    assert published == [*["teacher"] * 3, *["assistant"] * 2]
+    await house.client.delete(second.location)
+    assert len(await house.lessons()) == 1  # it was not the teacher who left
+
+
 async def test_a_silent_teacher_is_replaced_by_itself(house: House) -> None:
     first = await house.teach()
     house.age("math", SILENT_AFTER)
