@@ -194,7 +194,9 @@ def make_app(
         served = endpoint(registry, desks, config.keys, door, config.rtc.ice_servers)
         app.add_routes(served.routes())
     rooms = Rooms(
-        registry, reports(webhooks, lambda classroom: rooms.of(classroom).presence.room())
+        registry,
+        reports(webhooks, lambda classroom: rooms.of(classroom).presence.room()),
+        config.rtc.ice_servers,
     )
     watching = Watching(registry, lambda classroom: rooms.of(classroom).presence, api.engine)
     app.cleanup_ctx.append(watching.run)

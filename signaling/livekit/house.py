@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from livekit.protocol import rtc
+
 from signaling.classroom import Classroom
 from signaling.connection import MediaPlane
 from signaling.livekit.data import Relay
@@ -18,6 +20,7 @@ class House:
     relay: Relay
     media: MediaPlane
     video_codecs: tuple[str, ...]
+    ice_servers: tuple[rtc.ICEServer, ...]
     subscribed: Callable[[int], None]
     """To be told the number of a publication that somebody takes."""
     gone: Callable[[str], None]

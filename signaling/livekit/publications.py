@@ -1,6 +1,7 @@
 """What one participant publishes, carried out: from its words and offers to the lesson."""
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from livekit.protocol import models, rtc
@@ -12,6 +13,7 @@ from signaling.events import Mute, Track, Unpublished
 from signaling.events import Published as Publish
 from signaling.livekit import messages
 from signaling.livekit.house import House
+from signaling.livekit.layers import taken
 from signaling.livekit.negotiation import Negotiator
 from signaling.livekit.publishing import Published, Publishing, mime_type
 
@@ -24,8 +26,17 @@ class Publications:
     """One session's. What it may not publish it is told, and what it sends all the same is not
     taken."""
 
-    def __init__(self, session: str, house: House, negotiator: Negotiator) -> None:
+    def __init__(
+        self,
+        session: str,
+        house: House,
+        negotiator: Negotiator,
+        send: Callable[[bytes], None],
+    ) -> None:
+        """`send` tells the client, at any time."""
         self._session = session
+        self._engine = house.media.engine
+        self._send = send
         self._classroom = house.classroom
         self._presence = house.presence
         self._negotiator = negotiator
@@ -113,7 +124,8 @@ class Publications:
         up = publisher.uptracks[track.mid]
         codec, track.uptrack = up.codec, up.id
         track.info.mime_type = mime_type(up.kind, codec.name)
-        track.info.simulcast = len(up.rids) > 1
+        track.streams = max(1, len(up.rids))
+        track.info.simulcast = track.streams > 1
         del track.info.codecs[:]
         track.info.codecs.append(_codec_info(track))
         self._presence.describe(up.id, track.info)
@@ -125,6 +137,7 @@ class Publications:
             codec.clock_rate,
             codec.parameters,
             encrypted=track.encrypted,
+            rids=up.rids,
         )
         muted = frozenset({up.id} if track.info.muted else ())
         try:
@@ -132,6 +145,20 @@ class Publications:
         except LessonError as error:
             logger.info("%s is not published: %s", track.info.sid, error)
             self.forbidden(up.id)
+            return
+        if up.kind == "video":
+            self._engine.watch_wanted(up.id, lambda _, streams: self._say_taken(track, streams))
+
+    def _say_taken(self, track: Published, streams: Sequence[int]) -> None:
+        """Tell the client which layers anybody takes: it need not send the others."""
+        codec = track.info.mime_type.rpartition("/")[2].lower()
+        qualities = taken(streams, track.streams)
+        update = rtc.SubscribedQualityUpdate(
+            track_sid=track.info.sid,
+            subscribed_qualities=qualities,
+            subscribed_codecs=[rtc.SubscribedCodec(codec=codec, qualities=qualities)],
+        )
+        self._send(messages.pack(subscribed_quality_update=update))
 
     def _unpublish(self, track: Published) -> None:
         self._withdraw(track)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from livekit.protocol import models, rtc
 
 from signaling.classroom import Classroom
+from signaling.config import IceServer
 from signaling.edge import unix_now
 from signaling.effects import (
     Announced,
@@ -31,7 +32,9 @@ from signaling.registry import Registry
 class Room:
     """One lesson's. Made with the lesson, whoever comes first."""
 
-    def __init__(self, classroom: Classroom, tell: Tell) -> None:
+    def __init__(
+        self, classroom: Classroom, tell: Tell, ice_servers: Sequence[IceServer] = ()
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.classroom = classroom
         self.presence = Presence(
@@ -52,6 +55,10 @@ class Room:
             self.relay,
             classroom.config.media,
             classroom.config.video_codecs,
+            ice_servers=tuple(
+                rtc.ICEServer(urls=s.urls, username=s.username, credential=s.credential)
+                for s in ice_servers
+            ),
             subscribed=self._on_subscribed,
             gone=self._on_gone,
         )
@@ -168,11 +175,15 @@ class Rooms:
     """The rooms of all lessons of a node."""
 
     def __init__(
-        self, registry: Registry, tell: Callable[[Classroom], Tell] = lambda classroom: _untold
+        self,
+        registry: Registry,
+        tell: Callable[[Classroom], Tell] = lambda classroom: _untold,
+        ice_servers: Sequence[IceServer] = (),
     ) -> None:
         """`tell(classroom)` makes what tells the world outside of one lesson (webhooks)."""
         self._registry = registry
         self._tell = tell
+        self._ice_servers = ice_servers
         self._rooms: dict[str, Room] = {}  # by the lesson's id
         registry.on_open(self._open)
 
@@ -194,7 +205,9 @@ class Rooms:
         self._registry.drop_if_unused(room.classroom)
 
     def _open(self, classroom: Classroom) -> None:
-        room = self._rooms[classroom.lesson.id] = Room(classroom, self._tell(classroom))
+        room = self._rooms[classroom.lesson.id] = Room(
+            classroom, self._tell(classroom), self._ice_servers
+        )
         classroom.add_listener(room)
         classroom.add_listener(_Forget(self._rooms, classroom.lesson.id))
 
