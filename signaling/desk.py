@@ -30,6 +30,9 @@ RELAY_RATE, RELAY_BURST = 20.0, 50
 """Messages a second that one member may send to all others; SCTP in Python costs 0.2 ms each."""
 SILENT_AFTER = 5.0
 """Seconds without a packet after which a teacher's new connection may replace the old one."""
+_SPOKEN_IN = "VP8"
+"""What LiveKit's clients publish in unless they are told otherwise: so will whoever gets the floor
+after a viewer has come, who cannot be told of another codec then."""
 
 
 class Desk:
@@ -147,8 +150,11 @@ class Desk:
         """The codec of each picture that a viewer may want."""
         wanted = self._classroom.lesson.wanted
         places = [(whose, source) for whose in Whose for source in (CAMERA, SLIDES)]
-        found = [(place, wanted(*place)) for place in places]
-        return {place: p.track.codec for place, p in found if p is not None}
+        found = {place: wanted(*place) for place in places}
+        codecs = {place: p.track.codec for place, p in found.items() if p is not None}
+        if _SPOKEN_IN in self._classroom.config.video_codecs:
+            codecs.setdefault((Whose.FLOOR, CAMERA), _SPOKEN_IN)
+        return codecs
 
     def _silent(self, session: Session) -> bool:
         if self._loop.time() - session.created_at < SILENT_AFTER:

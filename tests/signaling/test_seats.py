@@ -149,21 +149,24 @@ async def test_who_loses_the_floor_is_cut_off_natively(house: House, classroom: 
 async def test_a_whep_viewer_with_room_hears_the_school_that_has_the_floor(
     house: House, classroom: Classroom
 ) -> None:
-    head, audio, rest = offer("chromium_watch").split("m=", 2)
-    second = audio.replace("a=mid:0", "a=mid:9")
-    text = f"{head}m={audio}m={second}m={rest}".replace("BUNDLE 0", "BUNDLE 0 9")
+    head, audio, camera, slides, data = offer("chromium_watch").split("m=")
+    more = [audio.replace("a=mid:0", "a=mid:8"), camera.replace("a=mid:1", "a=mid:9")]
+    head = head.replace("BUNDLE 0", "BUNDLE 8 9 0")
+    text = "m=".join([head, audio, camera, slides, *more, data])
     viewer = await house.join("/math/whep", text, token("school", identity="v"))
     await viewer.connect()
     assert "a=msid:floor microphone" in viewer.answer
+    assert "a=msid:floor camera" in viewer.answer
+    assert house.native.downtracks[house.downtrack("9")].codec.name == "VP8"
     teacher_hears = house.native.sources[house.downtrack("0")]
     assert teacher_hears == house.uptrack("0")
     join(classroom, "s")
     classroom.handle(GrantFloor(None, "s"))
     classroom.handle(Published("s", (microphone(501),)))
-    assert house.native.sources[house.downtrack("9")] == 501
+    assert house.native.sources[house.downtrack("8")] == 501
     assert house.native.sources[house.downtrack("0")] == teacher_hears
     classroom.handle(RevokeFloor(None))
-    assert house.native.sources[house.downtrack("9")] is None
+    assert house.native.sources[house.downtrack("8")] is None
 
 
 async def test_who_is_sent_away_is_told_and_closed_a_moment_later(classroom: Classroom) -> None:
