@@ -50,7 +50,7 @@ class _Track:
         self.source = str(event["source"])
         self.codec = str(event["codec"])
         self.clock_rate = int(event["clock_rate"])
-        self.identity = str(event.get("identity", ""))
+        self.owner = str(event.get("member", ""))
         self.role = str(event.get("role", TEACHER))
         self.shown = True
         """Whether the archive has a place for it."""
@@ -179,7 +179,7 @@ class LessonRecorder:
             raise ValueError("a track number came twice")
         place = AUDIO if track.kind == "audio" else track.source
         placed = self._publishers.publish(
-            track.number, track.identity, track.role, track.source, place
+            track.number, track.owner, track.role, track.source, place
         )
         track.shown = placed.shown
         if placed.displaced is not None:

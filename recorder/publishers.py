@@ -22,7 +22,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    identity: str
+    owner: str
     source: str
     place: str
     publisher: int
@@ -36,16 +36,18 @@ class Publishers:
         self._shown: dict[str, int] = {}
         self._last = 0
 
-    def publish(self, number: int, identity: str, role: str, source: str, place: str) -> Placed:
-        """A track appears that would be shown in this place ("audio", or its source)."""
-        publisher = self._publisher(identity, source)
+    def publish(self, number: int, owner: str, role: str, source: str, place: str) -> Placed:
+        """A track appears that would be shown in this place ("audio", or its source).
+
+        `owner` is a member's connection; "" in a journal that tells of one publisher only.
+        """
+        publisher = self._publisher(owner, source)
         before = self._shown.get(place)
-        theirs = before is not None and self._live[before].identity != identity
-        shown = not theirs or role == TEACHER
-        self._live[number] = _Live(identity, source, place, publisher)
+        shown = before is None or (role == TEACHER and self._live[before].owner != owner)
+        self._live[number] = _Live(owner, source, place, publisher)
         if shown:
             self._shown[place] = number
-        return Placed(publisher, shown, before if theirs and shown else None)
+        return Placed(publisher, shown, before if shown else None)
 
     def unpublish(self, number: int) -> None:
         """A track is taken back."""
@@ -53,12 +55,11 @@ class Publishers:
         if track is not None and self._shown.get(track.place) == number:
             del self._shown[track.place]
 
-    def _publisher(self, identity: str, source: str) -> int:
-        """A source that comes again is published anew, by a connection with another clock."""
-        own = {number: t for number, t in self._live.items() if t.identity == identity}
-        if own and all(track.source != source for track in own.values()):
+    def _publisher(self, owner: str, source: str) -> int:
+        own = {number: track for number, track in self._live.items() if track.owner == owner}
+        if own and (owner or all(track.source != source for track in own.values())):
             return next(iter(own.values())).publisher
-        for number in own:
+        for number in own:  # of an unknown owner: a source that comes again has another clock
             self.unpublish(number)
         self._last += 1
         return self._last

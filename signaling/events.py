@@ -69,6 +69,8 @@ class Member:
     grants: Grants = Grants()
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
+    """Unique in the lesson, in the order of coming; who comes again has another."""
 
 
 @dataclass(frozen=True, slots=True)

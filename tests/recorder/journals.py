@@ -69,7 +69,7 @@ class Journal:
         return self.event(0, "lesson_started", lesson=lesson, title=title, id="")
 
     def publish(
-        self, at: float, track: int, source: str, codec: str, **publisher: str
+        self, at: float, track: int, source: str, codec: str, **publisher: str | int
     ) -> "Journal":
         kind, rate = ("audio", 48_000) if codec == "opus" else ("video", 90_000)
         return self.event(

@@ -305,7 +305,7 @@ def test_an_unknown_codec_or_event_does_not_stop_the_rest(folder: Path, record: 
 def test_a_school_that_speaks_does_not_spoil_the_teachers_recording(folder: Path, record: Record):
     """The archive has one sound and one camera: they stay the teacher's."""
     journal = lesson("H264", 6, ended=False)
-    who = {"identity": "hilltop", "role": "school"}
+    who = {"identity": "hilltop", "role": "school", "member": 2}
     journal.publish(1, 3, "microphone", "opus", **who).publish(1, 4, "camera", "H264", **who)
     sound, picture = Sender(3, 48_000, base=99, ntp_offset=900), Sender(4, 90_000, ntp_offset=900)
     journal.add(sound.frames(loop(media.audio(), 3), 1.2)).add(sound.reports(1.2, 4))

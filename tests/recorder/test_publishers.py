@@ -4,10 +4,10 @@ from recorder.publishers import Placed, Publishers
 
 
 def publish(
-    publishers: Publishers, number: int, identity: str, role: str, source: str = "camera"
+    publishers: Publishers, number: int, owner: str, role: str, source: str = "camera"
 ) -> Placed:
     place = "audio" if source == "microphone" else source
-    return publishers.publish(number, identity, role, source, place)
+    return publishers.publish(number, owner, role, source, place)
 
 
 def test_what_one_publishes_shares_a_clock() -> None:
@@ -18,11 +18,17 @@ def test_what_one_publishes_shares_a_clock() -> None:
     assert publish(publishers, 4, "wang", "teacher", "slides").publisher == first.publisher
 
 
-def test_a_source_that_comes_again_has_another_clock_and_is_shown() -> None:
+def test_of_one_unknown_publisher_a_source_that_comes_again_has_another_clock() -> None:
     publishers = Publishers()
-    first = publish(publishers, 1, "wang", "teacher")
-    again = publish(publishers, 2, "wang", "teacher")
-    assert again == Placed(first.publisher + 1, True)
+    first = publish(publishers, 1, "", "teacher")
+    assert publish(publishers, 2, "", "teacher") == Placed(first.publisher + 1, True)
+    assert publish(publishers, 3, "", "teacher", "microphone") == Placed(2, True)
+
+
+def test_a_second_camera_of_one_member_is_not_mixed_into_the_first() -> None:
+    publishers = Publishers()
+    first = publish(publishers, 1, "li", "assistant")
+    assert publish(publishers, 2, "li", "assistant") == Placed(first.publisher, False)
 
 
 def test_the_teacher_comes_before_others() -> None:
