@@ -23,11 +23,11 @@ def cap(settings: rtc.UpdateTrackSettings, info: models.TrackInfo, streams: int)
     return Cap(spatial=place, temporal=temporal)
 
 
-def taken(streams: Sequence[int], count: int) -> list[rtc.SubscribedQuality]:
-    """Which of `count` simulcast streams anybody takes, in the words of `dynacast`."""
+def taken(most: int, count: int) -> list[rtc.SubscribedQuality]:
+    """Which of `count` simulcast streams may be wanted, up to `most`, in the words of dynacast."""
     names = _QUALITIES[:count] if count > 1 else _QUALITIES[-1:]
     return [
-        rtc.SubscribedQuality(quality=name, enabled=index in streams)
+        rtc.SubscribedQuality(quality=name, enabled=index <= most)
         for index, name in enumerate(names)
     ]
 

@@ -1,7 +1,7 @@
 """What one participant publishes, carried out: from its words and offers to the lesson."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from livekit.protocol import models, rtc
@@ -35,7 +35,6 @@ class Publications:
     ) -> None:
         """`send` tells the client, at any time."""
         self._session = session
-        self._engine = house.media.engine
         self._send = send
         self._classroom = house.classroom
         self._presence = house.presence
@@ -111,6 +110,20 @@ class Publications:
             self._publishing.forget(track)
             self._stop(track)
 
+    def say_wanted(self, uptrack: int, most: int) -> None:
+        """Tell the client up to which stream anybody may want: it need not send the others."""
+        track = self._publishing.by_uptrack(uptrack)
+        if track is None or track.kind != "video":
+            return
+        codec = track.info.mime_type.rpartition("/")[2].lower()
+        qualities = taken(most, track.streams)
+        update = rtc.SubscribedQualityUpdate(
+            track_sid=track.info.sid,
+            subscribed_qualities=qualities,
+            subscribed_codecs=[rtc.SubscribedCodec(codec=codec, qualities=qualities)],
+        )
+        self._send(messages.pack(subscribed_quality_update=update))
+
     def lost(self) -> None:
         """The connection that carried them is gone."""
         for track in list(self._publishing.tracks):
@@ -145,20 +158,6 @@ class Publications:
         except LessonError as error:
             logger.info("%s is not published: %s", track.info.sid, error)
             self.forbidden(up.id)
-            return
-        if up.kind == "video":
-            self._engine.watch_wanted(up.id, lambda _, streams: self._say_taken(track, streams))
-
-    def _say_taken(self, track: Published, streams: Sequence[int]) -> None:
-        """Tell the client which layers anybody takes: it need not send the others."""
-        codec = track.info.mime_type.rpartition("/")[2].lower()
-        qualities = taken(streams, track.streams)
-        update = rtc.SubscribedQualityUpdate(
-            track_sid=track.info.sid,
-            subscribed_qualities=qualities,
-            subscribed_codecs=[rtc.SubscribedCodec(codec=codec, qualities=qualities)],
-        )
-        self._send(messages.pack(subscribed_quality_update=update))
 
     def _unpublish(self, track: Published) -> None:
         self._withdraw(track)

@@ -10,7 +10,8 @@ from signaling.delivery import Cap
 from signaling.events import Publication, Unwatched, Watch, Watching
 from signaling.livekit import messages
 from signaling.livekit.house import House
-from signaling.livekit.layers import cap
+from signaling.livekit.interest import NOTHING
+from signaling.livekit.layers import cap as cap_of
 from signaling.livekit.negotiation import Negotiator, Wanted
 
 
@@ -39,6 +40,7 @@ class Subscriptions:
         self._negotiator = negotiator
         self._auto = auto
         self._delivery = house.classroom.delivery
+        self._interest = house.interest
         self._asked: dict[int, bool] = {}  # what the client has said itself, by number
         self._current: dict[int, _Subscription] = {}  # by number
 
@@ -116,7 +118,7 @@ class Subscriptions:
             info = self._presence.track(found.publication.track.uptrack) if found else None
             if found is not None and info is not None:
                 streams = len(info.layers) if info.simulcast else 1
-                found.cap = cap(settings, info, streams)
+                found.cap = cap_of(settings, info, streams)
                 self._apply(found)
 
     def track_of(self, downtrack: int) -> tuple[str, str] | None:
@@ -166,7 +168,13 @@ class Subscriptions:
             subscription.watched = False
             self._classroom.tell(Unwatched(self._session, (subscription.downtrack.id,)))
             self._delivery.unwatch(self._session, subscription.downtrack.id)
+            self._interest.drop(subscription.publication.number, self._session)
 
     def _apply(self, subscription: _Subscription) -> None:
-        if subscription.cap is not None and subscription.watched and subscription.downtrack:
-            self._delivery.cap(self._session, subscription.downtrack.id, subscription.cap)
+        if not subscription.watched or subscription.downtrack is None:
+            return
+        cap = subscription.cap or Cap()
+        if subscription.cap is not None:
+            self._delivery.cap(self._session, subscription.downtrack.id, cap)
+        stream = NOTHING if cap.paused else cap.stream
+        self._interest.want(subscription.publication.number, self._session, stream)
