@@ -1,8 +1,8 @@
 """Where WHIP and WHEP clients are seated: an offer in, a session out. One adapter of several.
 
-A WHIP client is the teacher, or an assistant whose token says so; a WHEP client a school, or an
-observer or recorder. What one of them says on a data channel, all
-the others hear who opened a channel of that label.
+A WHIP client is the teacher, an assistant whose token says so, or the encoder of a school that has
+the floor; a WHEP client a school, or an observer or recorder. What one of them says on a data
+channel, all the others hear who opened a channel of that label.
 """
 
 import asyncio
@@ -16,8 +16,18 @@ from signaling.allowance import Allowance
 from signaling.auth import Permissions
 from signaling.classroom import Classroom
 from signaling.effects import Departed, Disconnect, Effect, Over
-from signaling.errors import LessonError
-from signaling.events import CAMERA, SLIDES, Join, Published, Role, Watching, Whose
+from signaling.errors import LessonError, NotPermitted
+from signaling.events import (
+    CAMERA,
+    SLIDES,
+    SPOKEN,
+    GrantFloor,
+    Join,
+    Published,
+    Role,
+    Watching,
+    Whose,
+)
 from signaling.grants import grants_of
 from signaling.plan import Intent, plan_publish, plan_watch
 from signaling.registry import Registry
@@ -54,6 +64,24 @@ class Desk:
         assists = who.attributes.get("role") == Role.ASSISTANT
         role = Role.ASSISTANT if assists else Role.TEACHER
         return self._seat(Role.TEACHER, role, who, offer, intents)
+
+    def has_floor(self, who: Permissions) -> bool:
+        """Whether the bearer has the floor, by whatever seat."""
+        lesson = self._classroom.lesson
+        holder = lesson.members.get(lesson.floor.holder or "")
+        return holder is not None and holder.identity == who.identity
+
+    def speak(self, who: Permissions, offer: Offer) -> Session:
+        """Seat the encoder of a school that has the floor: the floor goes with it.
+
+        Raises NegotiationError, LessonError.
+        """
+        if not self.has_floor(who):
+            raise NotPermitted("This school does not have the floor.")
+        intents = plan_publish(offer, self._classroom.config.video_codecs, SPOKEN)
+        session = self._seat(Role.TEACHER, Role.SCHOOL, who, offer, intents)
+        self._classroom.handle(GrantFloor(None, session.id))
+        return session
 
     def watch(self, who: Permissions, offer: Offer) -> Session:
         """Seat a school. Raises NegotiationError, LessonError."""

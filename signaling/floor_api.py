@@ -6,7 +6,7 @@
     POST   /api/lessons/{lesson}/hands              raise one's hand
     DELETE /api/lessons/{lesson}/hands/{identity}   lower it
 
-Each answers with the floor as it is now. Who a member is, its token says: the identity has a seat
+Each answers with the floor as it is now. A school that has it may publish by WHIP as well. Who a member is, its token says: the identity has a seat
 in the lesson, by whatever protocol.
 """
 

@@ -293,7 +293,14 @@ class Stage:
     def _suits(self, watch: Watch, publication: Publication) -> bool:
         decodable = watch.codec == publication.track.codec
         allowed = self.may_watch(watch.session, publication)
-        return decodable and allowed and not publication.silenced
+        return decodable and allowed and not publication.silenced and not self._echoes(watch)
+
+    def _echoes(self, watch: Watch) -> bool:
+        """Whether whoever has the floor would hear itself, by another of its seats."""
+        if watch.whose is not Whose.FLOOR or watch.publication is not None:
+            return False
+        holder = self.members.get(self.floor.holder or "")
+        return holder is not None and holder.identity == self.members[watch.session].identity
 
 
 def _want(watch: Watch) -> Want:
