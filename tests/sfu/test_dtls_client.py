@@ -1,9 +1,12 @@
 """What a DTLS client of ours may do a round trip before its handshake is complete."""
 
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiortc.rtcdtlstransport import RTCCertificate
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL
 
 from sfu.dtls import Closed, Data, Dtls
@@ -46,24 +49,41 @@ def test_a_certificate_that_the_offer_did_not_name_gets_no_answer() -> None:
     assert server.state == "connecting"
 
 
-class Plain:
-    """A server by OpenSSL alone: without SRTP, and it may dislike our certificate."""
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
-    def __init__(self, *, likes_us: bool = True) -> None:
-        self.certificate = RTCCertificate.generateCertificate()
+
+def self_signed(key: Key) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "peer")])
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+
+
+class Plain:
+    """A server by OpenSSL alone."""
+
+    def __init__(self, key: Key | None = None, *, srtp: bool = True, likes_us: bool = True) -> None:
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        certificate = self_signed(key)
+        digest = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+        self.fingerprint = Fingerprint("sha-256", digest)
         context = SSL.Context(SSL.DTLS_METHOD)
-        context.use_certificate(self.certificate._cert)
-        context.use_privatekey(self.certificate._key)
+        context.use_certificate(certificate)
+        context.use_privatekey(key)
         context.set_verify(SSL.VERIFY_PEER, lambda *_: likes_us)
-        if not likes_us:
+        if srtp:
             context.set_tlsext_use_srtp(b"SRTP_AEAD_AES_128_GCM")
         self.ssl = SSL.Connection(context)
         self.ssl.set_ciphertext_mtu(1200)
         self.ssl.set_accept_state()
-
-    @property
-    def fingerprints(self) -> list[Fingerprint]:
-        return [Fingerprint(f.algorithm, f.value) for f in self.certificate.getFingerprints()]
 
     def exchange(self, client: Dtls) -> None:
         for datagram in datagrams(client):
@@ -75,17 +95,28 @@ class Plain:
 
 
 def test_a_peer_without_srtp_gets_no_answer() -> None:
-    peer = Plain()
-    client = Dtls(OURS, "client", peer.fingerprints)
+    peer = Plain(srtp=False)
+    client = Dtls(OURS, "client", [peer.fingerprint])
     client.start()
     peer.exchange(client)
     assert events(client) == [Closed("the peer shares no SRTP profile with us")]
     assert datagrams(client) == []
 
 
+def test_a_server_may_have_an_rsa_certificate() -> None:
+    """As GStreamer's webrtcbin."""
+    peer = Plain(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    client = Dtls(OURS, "client", [peer.fingerprint])
+    client.start()
+    peer.exchange(client)
+    assert keys(events(client)).profile == "SRTP_AEAD_AES_128_GCM"
+    peer.exchange(client)
+    assert client.complete
+
+
 def test_a_handshake_may_still_fail_after_the_keys() -> None:
     peer = Plain(likes_us=False)
-    client = Dtls(OURS, "client", peer.fingerprints)
+    client = Dtls(OURS, "client", [peer.fingerprint])
     client.start()
     peer.exchange(client)
     assert keys(events(client)).profile == "SRTP_AEAD_AES_128_GCM"
