@@ -213,7 +213,8 @@ class Engine:
         """SRTP master key + salt for each direction (RFC 5764, 4.2).
 
         `profile` is "SRTP_AEAD_AES_128_GCM" (28 bytes each) or "SRTP_AES128_CM_SHA1_80" (30).
-        Call it before the last handshake flight leaves.
+        A DTLS server calls it before its last flight leaves, or the peer's first media is early; a
+        client after, or ours is. Of early media a little is kept.
         """
     def add_uptrack(self, peer: int, config: UptrackConfig) -> int:
         """Expect a published track of this peer, at any time of the connection."""

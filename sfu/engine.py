@@ -168,7 +168,7 @@ class Engine:
         self._native.send_dtls(peer, datagram)
 
     def set_keys(self, peer: int, profile: str, rx: bytes, tx: bytes) -> None:
-        """SRTP master key and salt for each direction; before the last handshake flight leaves."""
+        """SRTP master key and salt for each direction; media may leave at once."""
         self._native.set_keys(peer, profile, rx, tx)
 
     # --- tracks

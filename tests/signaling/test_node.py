@@ -140,10 +140,13 @@ async def test_an_independent_client_teaches_and_another_watches(
     assert await live(node, http) == []
 
 
-async def test_a_client_that_takes_the_dtls_server_role(node: Node, http: ClientSession) -> None:
+@pytest.mark.parametrize(("offered", "answered"), [("active", "passive"), ("passive", "active")])
+async def test_a_client_that_insists_on_its_dtls_role(
+    node: Node, http: ClientSession, offered: str, answered: str
+) -> None:
     """As FFmpeg's WHIP muxer may."""
-    teacher = await teach(node, http, setup="passive")
-    assert "a=setup:active" in teacher.answer
+    teacher = await teach(node, http, setup=offered)
+    assert f"a=setup:{answered}" in teacher.answer
     await until_flowing(node, http)
     await teacher.pc.close()
 
