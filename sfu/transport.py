@@ -147,7 +147,7 @@ class Transport:
     def _take(self, event: DtlsEvent) -> None:
         match event:
             case Keys(profile, rx, tx):
-                if self._dtls.role == "client":
+                if self.role == "client":
                     # The engine may send media as soon as it has the keys, and the peer drops all
                     # that comes before our Finished: a lost keyframe. What the peer sends in the
                     # instant before the keys are there, the engine keeps.
