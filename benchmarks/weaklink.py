@@ -34,6 +34,7 @@ from benchmarks.servers import ServerError
 
 SYSTEMS: Mapping[str, System] = {s.name: s for s in (Tongbu(), PeerToPeer(), LiveKit())}
 _MAX_LATE_MS = 40.0
+_CODECS = ("VP8", "H264", "VP9", "AV1")
 _NICE = -10
 _LOG = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--system", choices=tuple(SYSTEMS), default="tongbu")
-    parser.add_argument("--codec", choices=("VP8", "H264", "VP9", "AV1"), default="VP8")
+    parser.add_argument("--codec", choices=_CODECS, default="VP8", help="of the camera")
+    parser.add_argument("--slides-codec", choices=_CODECS, default="AV1")
     parser.add_argument("--outage", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--rain", action="store_true", help="heavier losses, E and F only")
     parser.add_argument("--loss", type=float, help="independent losses instead, 0-1")
@@ -98,7 +100,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
     script = profile.script(
         options.seconds, options.seed, outage=options.outage, rain=options.rain, loss=options.loss
     )
-    teaching = Teaching(options.codec)
+    teaching = Teaching(options.codec, options.slides_codec)
     wanted = Conditions(
         profile, script, options.seconds, options.seed, teaching, options.viewers_good
     )
@@ -123,6 +125,7 @@ async def _run(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": options.seconds,
         "seed": options.seed,
         "codec": options.codec,
+        "slides_codec": options.slides_codec,
         **({"rain": True} if options.rain else {}),
         **({"loss": options.loss} if options.loss is not None else {}),
         **figures,

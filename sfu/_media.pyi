@@ -213,7 +213,8 @@ class Engine:
         """SRTP master key + salt for each direction (RFC 5764, 4.2).
 
         `profile` is "SRTP_AEAD_AES_128_GCM" (28 bytes each) or "SRTP_AES128_CM_SHA1_80" (30).
-        Call it before the last handshake flight leaves.
+        A DTLS server calls it before its last flight leaves, or the peer's first media is early; a
+        client after, or ours is. Of early media a little is kept.
         """
     def add_uptrack(self, peer: int, config: UptrackConfig) -> int:
         """Expect a published track of this peer, at any time of the connection."""
@@ -238,9 +239,10 @@ class Engine:
         spatial and temporal layer, 255 for all. Another stream begins with its next keyframe,
         which is asked for; where that stream is not being sent, the best cheaper one stands in.
         """
-    def set_playout_delay(self, peer: int, least: float, most: float) -> None:
-        """How long pictures should wait at the viewer before they are shown, seconds.
+    def set_playout_delay(self, downtrack: int, least: float, most: float) -> None:
+        """How long a track should wait at the viewer before it is shown or played, seconds.
 
+        Pictures tell the viewer so; for sound it is what repair has time for.
         Raises ValueError unless 0 <= least <= most <= 40.95.
         """
     def set_wanted(self, peer: int, bits_per_second: int) -> None:

@@ -26,10 +26,10 @@ MOST_PATIENCE = 64.0
 """Patience doubles with every step that had to be taken back, up to this."""
 REGRET = 20.0
 """Seconds within which a step down takes back the step up before it."""
-START, GRACE = 700_000, 4.0
+START, GRACE = 400_000, 4.0
 """Bits a second that a way is taken to carry at least until an estimate has had these seconds to
 find out; on a satellite's it takes as long."""
-STEPS, STEP_EVERY = 4.0, 45.0
+STEPS, STEP_EVERY = 2.0, 60.0
 """Steps up that may follow each other, and seconds for another: at most two switches a minute."""
 
 

@@ -1,8 +1,13 @@
 """DTLS with one peer, sans-IO: datagrams and timeouts in, datagrams and events out.
 
-Whoever drives a `Dtls` keeps one contract: **take all events before transmitting**. The SRTP keys
-come out as an event, and the last handshake flight is what makes the peer send SRTP: were the
-flight to leave first, the first media packets would race the keys and be lost.
+Whoever drives a `Dtls` as a server keeps one contract: **take all events before transmitting**. The
+SRTP keys come out as an event, and the last handshake flight is what makes the peer send SRTP: were
+the flight to leave first, the first media packets would race the keys and be lost.
+
+As a client the keys come a round trip before the handshake is complete, with our own Finished (the
+idea of RFC 7918): the peer is known by then, by its signature over the key exchange and by its
+certificate's fingerprint. It can read our media once it has that flight, so **the flight is
+transmitted at `Keys`**, ahead of all media. Should the handshake fail afterwards, `Closed` follows.
 
 DTLS is pinned to 1.2 (RFC 6347): its flights fit our MTU, and it is what every WebRTC peer of
 today agrees to. Certificates are self-signed; what counts is the fingerprint from the signaling
@@ -31,11 +36,19 @@ MAX_PLAINTEXT = 16384
 """Bytes of one DTLS record at most (RFC 6347, section 4.1)."""
 
 _DTLS_1_2 = 0xFEFD
+# Ours is an ECDSA certificate (RFC 8827, section 6.5); GStreamer's as a server is an RSA one.
 _CIPHERS = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
-    b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
+    b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"
+    b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA"
 )
 _RECORD_HEADER = 13
+_REPEAT_AFTER = 0.4
+"""Seconds after which a flight without a reply is sent again, once and as it was (a peer that has
+it drops the double: RFC 6347, section 4.1.2.6). OpenSSL's own timer, which pyOpenSSL cannot set,
+begins at 1 s."""
+_MAX_WAITING = 16
+"""Records that wait for the handshake to be complete; more are dropped, as UDP might."""
 _HASHES = {"sha-512": "sha512", "sha-384": "sha384", "sha-256": "sha256"}
 """As SDP and as OpenSSL spell them, the strongest first."""
 
@@ -103,7 +116,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The handshake is done: SRTP master key + salt of each direction."""
+    """Media may flow: SRTP master key + salt of each direction. Said once."""
 
     profile: str
     rx: bytes
@@ -137,9 +150,14 @@ class Dtls:
     def __init__(self, identity: Identity, role: Role, fingerprints: Sequence[Fingerprint]) -> None:
         self.role: Role = role
         self.state: Literal["connecting", "connected", "closed"] = "connecting"
+        """Connected from the keys on."""
+        self.complete = False
+        """Whether the handshake has come to its end; a client is connected before."""
         self._fingerprints = fingerprints
         self._events: deque[DtlsEvent] = deque()
         self._outgoing: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
+        self._unanswered: list[bytes] = []
         self._ssl = SSL.Connection(identity.context)
         self._ssl.set_ciphertext_mtu(CIPHERTEXT_MTU)
         if role == "server":
@@ -157,30 +175,41 @@ class Dtls:
         if self.state == "closed" or not datagram:
             return
         self._ssl.bio_write(datagram)
-        if self.state == "connecting":
+        if not self.complete:
             self._handshake()
-        if self.state == "connected":
+        if self.complete:
             self._receive()
 
     def handle_timeout(self) -> None:
         """The time named by `poll_timeout` has passed: retransmit."""
-        if self.state == "closed":
+        if self.state == "closed" or self.complete:
             return
         try:
-            self._ssl.DTLSv1_handle_timeout()
+            retransmitted = self._ssl.DTLSv1_handle_timeout()
         except SSL.Error:
             self._close("the DTLS handshake got no reply")
+            return
+        if not retransmitted:
+            self._outgoing.extend(self._unanswered)
+        self._unanswered.clear()
 
     def send(self, payload: bytes) -> None:
-        """Encrypt one record (at most `MAX_PLAINTEXT` bytes); dropped unless connected."""
+        """Encrypt one record (at most `MAX_PLAINTEXT` bytes); dropped unless connected.
+
+        It waits for the handshake to be complete.
+        """
         if self.state != "connected":
+            return
+        if not self.complete:
+            if len(self._waiting) < _MAX_WAITING:
+                self._waiting.append(payload)
             return
         with contextlib.suppress(SSL.Error):
             self._ssl.send(payload)
 
     def close(self) -> None:
         """Say goodbye (close_notify); no event follows."""
-        if self.state == "connected":
+        if self.state == "connected" and self.complete:
             with contextlib.suppress(SSL.Error):
                 self._ssl.shutdown()
         self.state = "closed"
@@ -191,32 +220,53 @@ class Dtls:
 
     def poll_transmit(self) -> bytes | None:
         """The next datagram to send."""
-        if not self._outgoing:
-            self._outgoing.extend(_datagrams(self._flight()))
+        if not self._outgoing and (flight := list(_datagrams(self._flight()))):
+            self._outgoing.extend(flight)
+            self._unanswered = [] if self.complete else flight
         return self._outgoing.popleft() if self._outgoing else None
 
     def poll_timeout(self) -> float | None:
         """Seconds until `handle_timeout` is due, None when no flight waits for a reply."""
-        return self._ssl.DTLSv1_get_timeout() if self.state == "connecting" else None
+        if self.state == "closed" or self.complete:
+            return None
+        delay = self._ssl.DTLSv1_get_timeout()
+        return min(delay, _REPEAT_AFTER) if delay is not None and self._unanswered else delay
 
     def _handshake(self) -> None:
+        finished = False
         try:
             self._ssl.do_handshake()
+            finished = True
         except SSL.WantReadError:
-            return
+            pass
         except SSL.Error as error:
             self._close(f"the DTLS handshake failed ({_reason(error)})")
             return
+        # Our Finished exists: the master secret does too, and a client has verified the
+        # signature with which the peer's certificate vouches for its half (RFC 5246, 7.4.3).
+        if self.state == "connecting" and self._ssl.get_finished() is not None:
+            self._establish()
+        if finished and self.state == "connected":
+            self.complete = True
+            self._send_waiting()
+
+    def _establish(self) -> None:
+        """Let the keys out, if the peer is who it should be."""
         certificate = self._ssl.get_peer_certificate()
         if certificate is None or not _matches(certificate, self._fingerprints):
-            self._close("the DTLS certificate is not the one the offer named")
+            self._refuse("the DTLS certificate is not the one the offer named")
             return
         profile = self._selected_profile()
         if profile is None:
-            self._close("the peer shares no SRTP profile with us")
+            self._refuse("the peer shares no SRTP profile with us")
             return
         self.state = "connected"
         self._events.append(self._export(profile))
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for payload in waiting:
+            self.send(payload)
 
     def _selected_profile(self) -> SrtpProfile | None:
         name = self._ssl.get_selected_srtp_profile().decode()
@@ -242,6 +292,11 @@ class Dtls:
             except SSL.Error as error:
                 self._close(f"DTLS failed ({_reason(error)})")
                 return
+
+    def _refuse(self, reason: str) -> None:
+        """Close, and hold back the flight that would let the peer go on."""
+        self._flight()
+        self._close(reason)
 
     def _close(self, reason: str) -> None:
         self.state = "closed"

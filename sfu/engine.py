@@ -168,7 +168,7 @@ class Engine:
         self._native.send_dtls(peer, datagram)
 
     def set_keys(self, peer: int, profile: str, rx: bytes, tx: bytes) -> None:
-        """SRTP master key and salt for each direction; before the last handshake flight leaves."""
+        """SRTP master key and salt for each direction; media may leave at once."""
         self._native.set_keys(peer, profile, rx, tx)
 
     # --- tracks
@@ -212,9 +212,9 @@ class Engine:
         """Send no more of a downtrack's source than this simulcast stream and these layers."""
         self._native.set_limit(downtrack, stream, spatial, temporal)
 
-    def set_playout_delay(self, peer: int, least: float, most: float) -> None:
-        """How long, in seconds, pictures should wait at a viewer before they are shown."""
-        self._native.set_playout_delay(peer, least, most)
+    def set_playout_delay(self, downtrack: int, least: float, most: float) -> None:
+        """How long, in seconds, a track should wait at a viewer before it is shown or played."""
+        self._native.set_playout_delay(downtrack, least, most)
 
     def set_wanted(self, peer: int, bits_per_second: int) -> None:
         """What would be sent to a peer if its line carried it."""

@@ -154,8 +154,9 @@ class Offer:
 
     @property
     def our_role(self) -> Role:
-        """We are the server whenever we may: a client would have to wait for the address."""
-        return "client" if self.setup == "passive" else "server"
+        """We are the client whenever we may: its first STUN check tells us where the peer is, and a
+        round trip later it has our Finished. A client of ours would need one more (RFC 8842)."""
+        return "server" if self.setup == "active" else "client"
 
 
 @dataclass(frozen=True, slots=True)

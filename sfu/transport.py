@@ -26,7 +26,8 @@ class TransportHandler(Protocol):
     """Who hears of a transport's life."""
 
     def on_connected(self) -> None:
-        """The keys are native; the flight that lets the peer send leaves after this returns."""
+        """The keys are native. Of a DTLS client nothing has come yet, for the flight that lets it
+        send leaves after this returns; a server has our last flight on its way before our media."""
 
     def on_data(self, payload: bytes) -> None:
         """One SCTP packet arrived."""
@@ -68,7 +69,7 @@ class Transport:
 
     @property
     def connected(self) -> bool:
-        """Whether the handshake is done and the peer still there."""
+        """Whether media can flow: the keys are native and the peer is still there."""
         return self._dtls is not None and self._dtls.state == "connected"
 
     @property
@@ -138,13 +139,19 @@ class Transport:
         assert self._dtls is not None  # whoever pumps has just fed it
         while (event := self._dtls.poll_event()) is not None:
             self._take(event)
+        if self._dtls.complete:
+            self._deadline.cancel()
         self._transmit()
         self._arm()
 
     def _take(self, event: DtlsEvent) -> None:
         match event:
             case Keys(profile, rx, tx):
-                self._deadline.cancel()
+                if self.role == "client":
+                    # The engine may send media as soon as it has the keys, and the peer drops all
+                    # that comes before our Finished: a lost keyframe. What the peer sends in the
+                    # instant before the keys are there, the engine keeps.
+                    self._transmit()
                 self._engine.set_keys(self.peer, profile, rx, tx)
                 self._handler.on_connected()
             case Data(payload):

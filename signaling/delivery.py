@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sfu.allocation import PRIORITY, Allocator, Demand, Grant, Layer, ladder, share
 from sfu.engine import Engine, Link
-from signaling.events import SLIDES_AUDIO
+from signaling.events import SLIDES, SLIDES_AUDIO
 from signaling.seat import CONTROL_LABEL, Seat
 
 ALL = 255
@@ -25,22 +25,25 @@ _REPAIR_TIME = 0.4
 """Seconds that a viewer waits beyond a round trip: what was lost comes again meanwhile."""
 _MOST_DELAY = 10.0
 _DELAY_STEP = 0.1
-"""Seconds; playout delays are told in these, so that a round trip's jitter changes nothing."""
+"""Seconds; playout delays are chosen in these, so that a round trip's jitter changes nothing."""
+_DELAY_GROWTH = 0.05
+"""Seconds by which a delay grows at each look: pictures are slower for a while, where they would
+stand if it grew at once."""
 _RECENT = 8
 """Looks at a link of which the shortest round trip counts: others contain a queue."""
-_POLL_EVERY = 0.5
+_POLL_EVERY = 0.25
 """Seconds between looks at what time alone may change."""
 
 
-def playout_delay(rtt: float, *, lossy: bool, speaks: bool) -> tuple[float, float]:
-    """The least and the most that pictures should wait at a viewer, in seconds.
+def playout_delay(rtt: float, *, lossy: bool, speaks: bool) -> float:
+    """How long pictures should wait at a viewer at least, in seconds.
 
     Who listens to a lecture has time for repair where it is needed; who speaks has not.
     """
     if speaks or not (rtt >= _LONG_WAY or lossy):
-        return (0.0, _MOST_DELAY)
+        return 0.0
     steps = math.ceil((rtt + _REPAIR_TIME) / _DELAY_STEP)
-    return (min(round(steps * _DELAY_STEP, 2), _MOST_DELAY), _MOST_DELAY)
+    return min(round(steps * _DELAY_STEP, 2), _MOST_DELAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,15 @@ class _Viewer:
     paused: set[int] = field(default_factory=set)
     rtts: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     lossy: bool = False
-    delay: tuple[float, float] | None = None
+    delay: float = 0.0
+    """Seconds that pictures should wait, and what was told of it so far."""
+    delay_told: float | None = None
     wanted: int = 0
+
+    @property
+    def grows_later(self) -> bool:
+        """Whether pictures are to wait longer than was told yet."""
+        return self.delay > (self.delay_told or 0.0)
 
 
 class Delivery:
@@ -152,6 +162,8 @@ class Delivery:
         if viewer := self._viewers.get(session_id):
             viewer.sources[downtrack] = _served_as(source, kind)
             self._of_downtrack[downtrack] = session_id
+            if viewer.delay_told:
+                self._delay(viewer, downtrack)
 
     def unwatch(self, session_id: str, downtrack: int) -> None:
         """It has that downtrack no more."""
@@ -215,10 +227,10 @@ class Delivery:
         viewer.lossy = link.loss >= (_CLEAN if viewer.lossy else _LOSSY)
         speaks = bool(viewer.session.tracks)
         delay = playout_delay(min(viewer.rtts), lossy=viewer.lossy, speaks=speaks)
-        if viewer.delay is None or abs(delay[0] - viewer.delay[0]) > _DELAY_STEP * 1.5:
+        if abs(delay - viewer.delay) > _DELAY_STEP * 1.5:
             viewer.delay = delay
-            self._engine.set_playout_delay(viewer.session.peer, *delay)
-            self._say_delay(viewer)
+        if viewer.delay_told is None or viewer.delay < viewer.delay_told:
+            self._tell_delay(viewer, 0.0 if viewer.delay_told is None else viewer.delay)
         self._look(viewer)
 
     def _on_layers(self, uptrack: int, rates: Sequence[tuple[int, int, int, int]]) -> None:
@@ -246,13 +258,27 @@ class Delivery:
     def _poll(self, viewer: _Viewer) -> None:
         for grant in viewer.allocator.poll(self._loop.time()):
             self._carry_out(viewer, grant)
-        if viewer.allocator.waits() and self._timer is None:
+        if (viewer.allocator.waits() or viewer.grows_later) and self._timer is None:
             self._timer = self._loop.call_later(_POLL_EVERY, self._poll_all)
 
     def _poll_all(self) -> None:
         self._timer = None
         for viewer in self._viewers.values():
+            if viewer.grows_later:
+                told = viewer.delay_told or 0.0
+                self._tell_delay(viewer, min(round(told + _DELAY_GROWTH, 2), viewer.delay))
             self._poll(viewer)
+
+    def _tell_delay(self, viewer: _Viewer, delay: float) -> None:
+        viewer.delay_told = delay
+        for downtrack in viewer.sources:
+            self._delay(viewer, downtrack)
+        self._say_delay(viewer)
+
+    def _delay(self, viewer: _Viewer, downtrack: int) -> None:
+        if viewer.sources[downtrack] != SLIDES:  # a page stands for long: it need not wait
+            delay = viewer.delay_told or 0.0
+            self._engine.set_playout_delay(downtrack, delay, _MOST_DELAY)
 
     def _carry_out(self, viewer: _Viewer, grant: Grant) -> None:
         layer, downtrack = grant.layer, grant.downtrack
@@ -277,8 +303,8 @@ class Delivery:
             session.stream_state(downtrack, paused=True)
 
     def _say_delay(self, viewer: _Viewer) -> None:
-        if viewer.delay is not None:
-            message = {"type": "playout", "delay": viewer.delay[0]}
+        if viewer.delay_told is not None:
+            message = {"type": "playout", "delay": viewer.delay_told}
             viewer.session.notify(CONTROL_LABEL, message)
 
 

@@ -103,13 +103,14 @@ class _Run:
 
     @contextlib.asynccontextmanager
     async def _others(self) -> AsyncIterator[Strong | None]:
-        number, codec = self._conditions.strong, self._conditions.teaching.codec
+        number, teaching = self._conditions.strong, self._conditions.teaching
         if not number:
             yield None
             return
         if self._call.school is None:
             raise LabError("further viewers are for tongbu only")
-        async with strong(number, self._call.school, codec) as others:
+        codecs = teaching.codec, teaching.slides_codec
+        async with strong(number, self._call.school, *codecs) as others:
             await asyncio.sleep(STRONG_SETTLE)
             yield others
 

@@ -8,7 +8,8 @@ audio_concealed         samples that the browser made up, of those it played. Th
                         never pauses and Opus runs without DTX: silence in a hole counts as well
 longest_audio_gap_ms    the longest run of made-up samples, by their counters each 60 ms
 camera_frozen           time in gaps between decoded pictures above max(3 times, 150 ms more than)
-                        the mean of the last 30, of the time that no pause was announced
+                        the mean of the last 30, and 150 ms more than the teacher let pass between
+                        two pictures meanwhile, of the time that no pause was announced
 slide_legible_s         from the teacher's turning a page to the first decoded picture of it whose
                         text has a PSNR of 35 dB or more (median; `_max_`: the longest); a page
                         that never gets there counts with the time it stood
@@ -212,12 +213,20 @@ def _gaps(seen: Observed) -> Iterator[tuple[float, float, float]]:
     Who sees the first one late has waited since the warm-up; the last gap is to the end.
     """
     recent: deque[float] = deque(maxlen=_MEAN_OF)
-    times = [picture.at for picture in seen.camera if picture.at < seen.seconds]
-    late = [WARM_UP] if not times or times[0] > WARM_UP else []
-    for before, after in pairwise([*late, *times, seen.seconds]):
+    shown = [(picture.at, picture.number) for picture in seen.camera if picture.at < seen.seconds]
+    late = [(WARM_UP, None)] if not shown or shown[0][0] > WARM_UP else []
+    for (before, first), (after, last) in pairwise([*late, *shown, (seen.seconds, None)]):
         mean = statistics.fmean(recent) if recent else 0.1
-        yield before, after, max(3 * mean, mean + 0.15)
+        yield before, after, max(3 * mean, mean + 0.15, _undrawn(seen, first, last) + 0.15)
         recent.append(after - before)
+
+
+def _undrawn(seen: Observed, first: int | None, last: int | None) -> float:
+    """The longest time from the drawing of a picture to that of the next, between these two."""
+    if first is None or last is None or last < first:
+        return 0.0
+    drawn = [seen.drawn[number] for number in range(first, last + 1) if number in seen.drawn]
+    return max((b - a for a, b in pairwise(drawn)), default=0.0)
 
 
 def _slides(seen: Observed) -> dict[str, Any]:

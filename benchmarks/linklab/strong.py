@@ -14,7 +14,7 @@ from benchmarks.generator import Clients, Endpoint, JoinError
 from benchmarks.session import Local, Remote, Role
 from benchmarks.span import BYTES, LOST
 
-_H264, _VP8 = "H264/90000", "VP8/90000"
+_H264 = "H264/90000"
 
 
 class Strong:
@@ -33,27 +33,29 @@ class Strong:
 
 
 @contextlib.asynccontextmanager
-async def strong(number: int, endpoint: Endpoint, codec: str) -> AsyncIterator[Strong]:
+async def strong(
+    number: int, endpoint: Endpoint, camera: str, slides: str
+) -> AsyncIterator[Strong]:
     """They join, and stay as long as the context. Raises JoinError."""
     async with Clients() as clients:
-        way = _Viewing(endpoint, codec)
+        way = _Viewing(endpoint, camera, slides)
         await asyncio.gather(*(clients.watch(way) for _ in range(number)))
         yield Strong(clients)
 
 
 class _Viewing:
-    """By WHEP: sound, camera and slides, in the lesson's codec."""
+    """By WHEP: sound, camera and slides, in the lesson's codecs."""
 
-    def __init__(self, endpoint: Endpoint, codec: str) -> None:
+    def __init__(self, endpoint: Endpoint, camera: str, slides: str) -> None:
         self._endpoint = endpoint
-        self._codec = codec
+        self._codecs = (camera, slides)
 
     async def join(self, http: aiohttp.ClientSession, me: Local, role: Role) -> Remote:
         headers = {
             "Content-Type": "application/sdp",
             "Authorization": f"Bearer {self._endpoint.token}",
         }
-        body = offer(me, role, self._codec)
+        body = offer(me, role, *self._codecs)
         async with http.post(self._endpoint.url, data=body, headers=headers) as response:
             text = await response.text()
             if response.status != 201:
@@ -61,12 +63,20 @@ class _Viewing:
         return session.remote(text)
 
 
-def offer(me: Local, role: Role, codec: str) -> str:
-    """The generator's offer, with a second section of video, in VP8 or H264."""
+def offer(me: Local, role: Role, camera: str, slides: str) -> str:
+    """The generator's offer, with a second section of video, in these codecs."""
     said = session.offer(me, role)
-    if codec == "VP8":
-        lines = said.replace(_H264, _VP8).splitlines(keepends=True)
-        profile = f"a=fmtp:{session.VIDEO_PAYLOAD_TYPE} "
-        said = "".join(line for line in lines if not line.startswith(profile))
-    video = said[said.index("m=video") :].replace("a=mid:1", "a=mid:2")
-    return said.replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0 1 2") + video
+    at = said.index("m=video")
+    sections = _in_codec(said[at:], camera) + _in_codec(said[at:], slides).replace(
+        "a=mid:1", "a=mid:2"
+    )
+    return said[:at].replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0 1 2") + sections
+
+
+def _in_codec(section: str, codec: str) -> str:
+    """A section of video, which is H264's, for another codec in its plainest form."""
+    if codec == "H264":
+        return section
+    lines = section.replace(_H264, f"{codec}/90000").splitlines(keepends=True)
+    profile = f"a=fmtp:{session.VIDEO_PAYLOAD_TYPE} "
+    return "".join(line for line in lines if not line.startswith(profile))

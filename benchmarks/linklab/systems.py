@@ -34,6 +34,9 @@ class Teaching:
     """How the teacher's media is made (`pages/teacher.js`)."""
 
     codec: str = "VP8"
+    """The camera's."""
+    slides_codec: str = "AV1"
+    """It has tools for text on a screen: a page is a quarter of VP8's."""
     camera_fps: float = 15.0
     slides_fps: float = 5.0
     flip_s: float = 8.0
@@ -43,6 +46,7 @@ class Teaching:
         """For the page."""
         return {
             "codec": self.codec,
+            "slidesCodec": self.slides_codec,
             "cameraFps": self.camera_fps,
             "slidesFps": self.slides_fps,
             "flipMs": self.flip_s * 1e3,

@@ -14,7 +14,8 @@ from signaling.auth import Permissions, verify
 from signaling.door import Door
 from signaling.edge import is_lesson_name, refusal
 from signaling.errors import NotAllowed
-from signaling.events import NOTHING, SOURCES, Grants, Role
+from signaling.events import Role
+from signaling.grants import grants_of
 from signaling.livekit import messages
 from signaling.livekit.errors import MalformedRequest
 from signaling.livekit.join import Joining, parse_join
@@ -66,9 +67,9 @@ class LiveKitEndpoint:
         session = await self._join(lesson, who, joining)
         try:
             await socket.prepare(request)
-        except BaseException:
+        except ConnectionError:  # it has hung up; aiohttp notices as well
             session.give_up()
-            raise
+            return socket
         wire = Wire(socket)
         session.attach(wire)
         await self._talk(session, wire)
@@ -87,7 +88,7 @@ class LiveKitEndpoint:
                     role=role,
                     name=who.name,
                     site=who.site,
-                    grants=_grants(who),
+                    grants=grants_of(who),
                     metadata=who.metadata,
                     attributes=who.attributes,
                 )
@@ -143,17 +144,6 @@ def _token(request: web.Request) -> str | None:
     if scheme.lower() == "bearer":
         return token.strip()
     return request.query.get("access_token")
-
-
-def _grants(who: Permissions) -> Grants:
-    publish = (who.publish_sources or SOURCES) if who.publish else NOTHING
-    return Grants(
-        publish=publish,
-        subscribe=who.subscribe,
-        data=who.publish_data,
-        metadata=who.update_own_metadata,
-        hidden=who.hidden,
-    )
 
 
 async def allow_pages(request: web.Request, response: web.StreamResponse) -> None:

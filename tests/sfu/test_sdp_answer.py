@@ -50,7 +50,7 @@ def test_a_publisher_is_asked_for_one_codec_with_its_repair() -> None:
     assert "a=rtcp-fb:109 transport-cc" in camera
     assert "a=rtcp-fb:109 nack pli" in camera
     assert not [line for line in camera if "goog-remb" in line]
-    assert camera.count("a=setup:passive") == 1
+    assert camera.count("a=setup:active") == 1
     assert [line for line in camera if line.startswith(("a=rid", "a=simulcast"))] == [
         "a=rid:q recv",
         "a=rid:h recv",
@@ -178,6 +178,12 @@ def test_a_rejected_section_has_port_0_and_leaves_the_bundle() -> None:
     ]
     assert "a=group:BUNDLE 1 2 3" in lines
     assert "a=end-of-candidates" in section(lines, 1)
+
+
+def test_an_active_offer_is_answered_passive() -> None:
+    _, lines = answer(capture("chromium_watch").replace("setup:actpass", "setup:active"))
+    assert "a=setup:passive" in lines
+    assert "a=setup:active" not in lines
 
 
 def test_a_passive_offer_is_answered_active() -> None:

@@ -46,9 +46,11 @@ def test_firefox_bundle_only_sections_are_not_disabled() -> None:
     assert audio.codecs[0].parameters["stereo"] == "1"
 
 
-def test_a_passive_client_makes_us_the_dtls_client() -> None:
-    assert parse_offer(capture("ffmpeg_publish")).our_role == "client"
-    assert parse_offer(capture("chromium_publish")).our_role == "server"
+def test_we_are_the_dtls_client_unless_the_peer_insists() -> None:
+    offer = capture("chromium_publish")
+    assert parse_offer(offer).our_role == "client"
+    assert parse_offer(capture("ffmpeg_publish")).our_role == "client"  # setup:passive
+    assert parse_offer(offer.replace("setup:actpass", "setup:active")).our_role == "server"
 
 
 def test_session_level_attributes_count_for_every_section() -> None:

@@ -57,26 +57,97 @@ def shake(native: FakeEngine, transport: Transport, theirs: Dtls) -> None:
             theirs.handle_datagram(outbox.popleft())
 
 
-@pytest.mark.parametrize("our_role", ["server", "client"])
-async def test_keys_are_native_before_the_last_flight(
-    native: FakeEngine, engine: Engine, our_role: str
+async def test_a_server_has_its_keys_native_before_its_last_flight(
+    native: FakeEngine, engine: Engine
 ) -> None:
     handler = Handler(native)
-    role = "server" if our_role == "server" else "client"
-    transport = Transport(engine, Dtls(OURS, role, [THEIRS.fingerprint]), handler)
-    theirs = Dtls(THEIRS, "client" if role == "server" else "server", [OURS.fingerprint])
+    transport = Transport(engine, Dtls(OURS, "server", [THEIRS.fingerprint]), handler)
+    theirs = Dtls(THEIRS, "client", [OURS.fingerprint])
     theirs.start()
-    transport.on_reachable("127.0.0.1", 9)
     shake(native, transport, theirs)
     assert handler.heard == ["connected"]
     assert transport.connected
     names = [command[0] for command in native.commands]
     assert handler.sent_before_connected == names[: names.index("set_keys")].count("send_dtls")
-    if role == "server":
-        assert "send_dtls" in names[names.index("set_keys") :]
+    assert "send_dtls" in names[names.index("set_keys") :]
     ((_, profile, rx, tx),) = native.told("set_keys")
     assert profile == "SRTP_AEAD_AES_128_GCM"
     assert len(rx) == len(tx) == 28
+    transport.close()
+
+
+def meet(native: FakeEngine, transport: Transport, theirs: Dtls) -> None:
+    """Our client is reached and has the peer's first flight, but not its last."""
+    transport.on_reachable("127.0.0.1", 9)
+    deliver(native, transport, theirs)
+    for datagram in iter(theirs.poll_transmit, None):
+        transport.on_dtls(datagram)
+
+
+def deliver(native: FakeEngine, transport: Transport, theirs: Dtls) -> None:
+    """What we have sent reaches the peer."""
+    while native.outbox[transport.peer]:
+        theirs.handle_datagram(native.outbox[transport.peer].popleft())
+
+
+async def test_a_client_is_connected_when_its_last_flight_has_left(
+    native: FakeEngine, engine: Engine
+) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, Dtls(OURS, "client", [THEIRS.fingerprint]), handler)
+    theirs = Dtls(THEIRS, "server", [OURS.fingerprint])
+    meet(native, transport, theirs)
+    assert handler.heard == ["connected"]
+    assert transport.connected
+    assert theirs.state == "connecting"
+    names = [command[0] for command in native.commands]
+    assert names == ["add_peer", "send_dtls", "send_dtls", "set_keys"]
+    deliver(native, transport, theirs)
+    assert theirs.complete  # it can read whatever follows
+    shake(native, transport, theirs)
+    assert handler.heard == ["connected"]
+    assert len(native.told("set_keys")) == 1
+    transport.close()
+
+
+async def test_a_client_whose_handshake_never_ends_is_dropped(
+    native: FakeEngine, engine: Engine
+) -> None:
+    handler = Handler(native)
+    dtls = Dtls(OURS, "client", [THEIRS.fingerprint])
+    transport = Transport(engine, dtls, handler, timeout=0.01)
+    meet(native, transport, Dtls(THEIRS, "server", [OURS.fingerprint]))
+    await handler.closed.wait()
+    assert handler.heard == ["connected", "the peer did not connect in time"]
+    assert native.peers == {}
+
+
+async def test_a_client_tells_a_stranger_nothing(native: FakeEngine, engine: Engine) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, Dtls(OURS, "client", [OURS.fingerprint]), handler)
+    meet(native, transport, Dtls(THEIRS, "server", [OURS.fingerprint]))
+    assert handler.heard == ["the DTLS certificate is not the one the offer named"]
+    assert [command[0] for command in native.commands] == ["add_peer", "send_dtls", "remove_peer"]
+
+
+async def test_a_lost_hello_is_said_again(
+    native: FakeEngine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = asyncio.Event()
+    plain = native.send_dtls
+
+    def send_dtls(peer: int, datagram: bytes) -> None:
+        plain(peer, datagram)
+        if len(native.told("send_dtls")) == 2:
+            again.set()
+
+    monkeypatch.setattr(native, "send_dtls", send_dtls)
+    dtls = Dtls(OURS, "client", [THEIRS.fingerprint])
+    transport = Transport(engine, dtls, Handler(native))
+    transport.on_reachable("127.0.0.1", 9)
+    await again.wait()
+    (_, lost), (_, repeated) = native.told("send_dtls")
+    assert repeated == lost
     transport.close()
 
 
@@ -150,3 +221,36 @@ def test_credentials_are_ice_chars_and_long_enough() -> None:
     assert len(one.pwd) >= 22
     assert one.pwd.isalnum()
     assert one.pwd not in repr(one)
+
+
+@pytest.mark.parametrize("our_role", ["server", "client"])
+async def test_a_peer_may_shake_hands_before_its_answer_is_here(
+    native: FakeEngine, engine: Engine, our_role: str
+) -> None:
+    handler = Handler(native)
+    role = "server" if our_role == "server" else "client"
+    transport = Transport(engine, None, handler)
+    theirs = Dtls(THEIRS, "client" if role == "server" else "server", [OURS.fingerprint])
+    theirs.start()
+    transport.on_reachable("127.0.0.1", 9)
+    shake(native, transport, theirs)
+    assert not transport.connected
+    transport.send(b"too early")
+    transport.secure(Dtls(OURS, role, [THEIRS.fingerprint]))
+    shake(native, transport, theirs)
+    assert transport.connected
+    assert handler.heard == ["connected"]
+    transport.close()
+
+
+async def test_a_peer_without_an_answer_is_closed_like_any_other(
+    native: FakeEngine, engine: Engine
+) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, None, handler)
+    for _ in range(100):
+        transport.on_dtls(b"\x16" * 100)
+    transport.close()
+    transport.close()
+    assert native.peers == {}
+    assert handler.heard == []

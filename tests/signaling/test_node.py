@@ -23,7 +23,7 @@ from aiortc import (
 
 from sfu.engine import Engine
 from sfu.stats import Counters, parse_stats
-from signaling import classroom
+from signaling import desk
 from signaling.config import NodeConfig, load
 from signaling.errors import ConfigError
 from signaling.node import Node, buffer_warning, own_addresses, own_cores, prepare_data_dir
@@ -140,10 +140,13 @@ async def test_an_independent_client_teaches_and_another_watches(
     assert await live(node, http) == []
 
 
-async def test_a_client_that_takes_the_dtls_server_role(node: Node, http: ClientSession) -> None:
+@pytest.mark.parametrize(("offered", "answered"), [("active", "passive"), ("passive", "active")])
+async def test_a_client_that_insists_on_its_dtls_role(
+    node: Node, http: ClientSession, offered: str, answered: str
+) -> None:
     """As FFmpeg's WHIP muxer may."""
-    teacher = await teach(node, http, setup="passive")
-    assert "a=setup:active" in teacher.answer
+    teacher = await teach(node, http, setup=offered)
+    assert f"a=setup:{answered}" in teacher.answer
     await until_flowing(node, http)
     await teacher.pc.close()
 
@@ -151,7 +154,7 @@ async def test_a_client_that_takes_the_dtls_server_role(node: Node, http: Client
 async def test_a_reloaded_page_replaces_its_own_dead_connection(
     tmp_path: Path, http: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classroom, "SILENT_AFTER", 0.5)
+    monkeypatch.setattr(desk, "SILENT_AFTER", 0.5)
     rtc = configured(tmp_path).rtc.model_copy(update={"consent_timeout": 30.0})
     node = await Node.start(configured(tmp_path, rtc=rtc), dev=True)
     teacher = await teach(node, http)

@@ -3,13 +3,14 @@
 
 const CAMERA = { width: 960, height: 540, mark: { x: 24, y: 510, cell: 14 } }
 const AUDIO_BPS = 40_000
-const SLIDES_BPS = 5_000_000 // a page of text is legible with its first picture then, not with its sixth
+const SLIDES_BPS = 5_000_000 // a page in VP8 is legible with its first picture then, not with its sixth
 const CHANNELS = ['tongbu', 'switches']
 const START_KBPS = 3_000
+const MODE = { scalabilityMode: 'L1T1' } // without one VP9 and AV1 are not simulcast
 const LAYERS = [
-  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 120_000 },
-  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 400_000 },
-  { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_200_000 },
+  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 120_000, ...MODE },
+  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 400_000, ...MODE },
+  { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_200_000, ...MODE },
 ]
 
 const taught = { cameraAt: [], flips: [] }
@@ -159,7 +160,8 @@ function prefer(transceiver, codec) {
 }
 
 /** Makes the media and the offer; without simulcast it is an ordinary call from peer to peer. */
-async function offer({ codec, cameraFps, slidesFps, flipMs, simulcast, channels = CHANNELS }) {
+async function offer(options) {
+  const { codec, slidesCodec, cameraFps, slidesFps, flipMs, simulcast, channels = CHANNELS } = options
   peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
   const stream = new MediaStream()
   const add = (track, sendEncodings) =>
@@ -168,9 +170,10 @@ async function offer({ codec, cameraFps, slidesFps, flipMs, simulcast, channels 
   const top = { maxBitrate: LAYERS.at(-1).maxBitrate }
   const views = [
     add(camera(cameraFps), simulcast ? LAYERS : [top]),
-    add(slides(slidesFps, flipMs), [{ maxBitrate: SLIDES_BPS }]),
+    add(slides(slidesFps, flipMs), [{ maxBitrate: SLIDES_BPS, ...MODE }]),
   ]
-  for (const view of views) prefer(view, codec)
+  prefer(views[0], codec)
+  prefer(views[1], slidesCodec)
   for (const label of channels) peer.createDataChannel(label)
   await peer.setLocalDescription()
   return withSlides(peer.localDescription.sdp, views[1].mid)

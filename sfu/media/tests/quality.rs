@@ -372,7 +372,7 @@ fn a_playout_delay_is_told_with_pictures_and_where_repeats_need_not_be_exact() {
     assert!(viewers[0].delays.0.is_empty());
     let delay = PlayoutDelay::from_seconds(0.4, 2.0).expect("in order");
     for viewer in &viewers {
-        network.command(0, Command::SetPlayoutDelay(viewer.client.peer, delay));
+        network.command(0, Command::SetPlayoutDelay(viewer.track, delay));
     }
     let before = viewers[0].got.len();
     both(&mut network, &mut viewers, &mut teacher, &mut voice);

@@ -91,10 +91,13 @@ impl Aimd {
         self.updated = now;
         let limit = (UNTESTED * carried + UNTESTED_MORE).max(self.target);
         let grown = self.target + self.growth(queued) * seconds;
-        self.target = grown
-            .min(limit)
-            .max(carried.min(grown * 2.0))
-            .clamp(LEAST, MOST);
+        // A queue that empties carries more than it will when it is empty.
+        let proven = if queued {
+            0.0
+        } else {
+            carried.min(grown * 2.0)
+        };
+        self.target = grown.min(limit).max(proven).clamp(LEAST, MOST);
         if self
             .capacity
             .is_some_and(|c| carried > c.mean * (1.0 + 3.0 * c.deviation))
@@ -111,11 +114,12 @@ impl Aimd {
         self.updated = now;
     }
 
-    /// The queue grows while `carried` arrives.
-    pub(super) fn reduce(&mut self, carried: f64, wait: Micros, now: Micros) {
+    /// The queue grows while `carried` arrives; `least` is kept in any case.
+    pub(super) fn reduce(&mut self, carried: f64, least: f64, wait: Micros, now: Micros) {
         let long = wait.saturating_sub(LONG).min(LONGER) as f64 / LONGER as f64;
-        self.note_capacity(carried);
-        self.reduce_to(carried * (KEPT - KEPT_LESS * long), now);
+        let rate = carried * (KEPT - KEPT_LESS * long);
+        self.note_capacity(carried.max(least));
+        self.reduce_to(rate.max(least), now);
     }
 
     /// Packets are lost because of us; `rate` would fit.
@@ -222,7 +226,7 @@ mod tests {
     fn is_careful_near_what_was_too_much() {
         let mut aimd = Aimd::new(SECOND);
         aimd.raise(1.1e6);
-        aimd.reduce(1e6, 0, SECOND);
+        aimd.reduce(1e6, 0.0, 0, SECOND);
         let reduced = aimd.target();
         assert!((840e3..860e3).contains(&reduced), "{reduced}");
         (1..=10).for_each(|step| aimd.grow(reduced, false, SECOND + step * SECOND / 10));

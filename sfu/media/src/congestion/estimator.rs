@@ -45,8 +45,8 @@ const EMPTY_FOR: Micros = 2 * SECOND;
 /// further, and so that we see the queue empty if there is none.
 const LOSSY: f64 = 0.97;
 const CONTESTED: f64 = 0.85;
-/// Who sends less than this part of the estimate is limited by the lesson, and for loss keeps so much
-/// of the estimate at once.
+/// Who sends less than this part of the estimate is limited by the lesson, and keeps so much of the
+/// estimate at once, for loss and for a queue that is not longer than [`QUEUED`].
 const LIMITED: f64 = 0.7;
 const KEPT_UNUSED: f64 = 0.85;
 /// Nothing heard of what was sent for this time, or three round trips, is an outage.
@@ -233,7 +233,12 @@ impl Estimator {
                     self.note_shrinking(carried);
                 }
                 self.reduced_wait = wait;
-                self.aimd.reduce(carried, wait, now);
+                let least = if wait > QUEUED {
+                    0.0
+                } else {
+                    self.least_kept()
+                };
+                self.aimd.reduce(carried, least, wait, now);
                 self.handle_reduced(now);
                 if self.is_contested() {
                     self.aimd.raise(self.fitted * CONTESTED);
@@ -336,13 +341,8 @@ impl Estimator {
                 } else {
                     LOSSY
                 };
-                // A rate that is not used is not what was too much.
-                let used = self.sendings.bits_per_second().unwrap_or(0.0);
-                let least = match used < LIMITED * self.aimd.target() {
-                    true => self.aimd.target() * KEPT_UNUSED,
-                    false => 0.0,
-                };
-                self.aimd.reduce_for_loss((rate * part).max(least), now);
+                let rate = (rate * part).max(self.least_kept());
+                self.aimd.reduce_for_loss(rate, now);
                 self.handle_reduced(now);
             }
             Some(Verdict::Inherent(rate)) => self.aimd.raise(rate),
@@ -350,6 +350,15 @@ impl Estimator {
                 self.aimd.hold(now);
             }
             _ => self.aimd.grow(carried, wait > QUEUED, now),
+        }
+    }
+
+    /// What is left of the rate at least: one that is not used is not what was too much.
+    fn least_kept(&self) -> f64 {
+        let used = self.sendings.bits_per_second().unwrap_or(0.0);
+        match used < LIMITED * self.aimd.target() {
+            true => self.aimd.target() * KEPT_UNUSED,
+            false => 0.0,
         }
     }
 

@@ -27,13 +27,16 @@ const WIDE: f64 = 10e6;
 const LEAST_KNOWN: f64 = 100e3;
 /// While it is tried what a link carries, at this rate in any case: a narrow line's queue takes the
 /// first picture all the same, and others are found wide by it.
-const LEAST_TRIED: f64 = 1e6;
+const LEAST_TRIED: f64 = 800e3;
 /// The budget holds what may leave in this time.
 const DEPTH: Micros = 10 * MILLISECOND;
+/// What was spent is owed up to so much, bytes: a packet of any size is paid for in full, for on a
+/// narrow line it is more than leaves in [`DEPTH`].
+const MOST_OWED: i64 = 1_500;
 /// Repairs pass by too, but are all paid for: no more of them at once than leaves in this time.
 const MOST_REPAIRS: Micros = 100 * MILLISECOND;
 /// Of a link whose viewer will tell what arrives, but has not yet.
-const FIRST_RATE: u64 = 600_000;
+const FIRST_RATE: u64 = 320_000;
 
 /// What is known of a viewer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +113,9 @@ impl Pacer {
         let earned = (self.bytes_per_second * elapsed / SECOND) as i64;
         let paid = earned.min(self.repairs);
         self.repairs -= paid;
-        self.budget = self
-            .budget
-            .saturating_add(earned - paid)
-            .clamp(-depth, depth);
+        let owed = depth.max(MOST_OWED);
+        self.budget = self.budget.clamp(-owed, depth);
+        self.budget = (self.budget + earned - paid).min(depth);
         self.updated = now;
     }
 
@@ -205,6 +207,27 @@ mod tests {
             let carried = (now - SECOND) * estimate / 8 / SECOND;
             let queue = (bytes - carried) * 8 * 1_000 / estimate;
             assert!(queue < 80, "{queue} ms at {estimate}");
+        }
+    }
+
+    #[test]
+    fn no_more_leaves_than_a_narrow_line_carries() {
+        for estimate in [120_000, 300_000, 1_000_000] {
+            let mut pacer = Pacer::default();
+            pacer.set_pace(Pace::Known(estimate));
+            let mut bytes = 0;
+            for now in (SECOND..11 * SECOND).step_by(PACING_INTERVAL as usize) {
+                pacer.refill(now);
+                while pacer.allows() {
+                    pacer.spend(1_200);
+                    bytes += 1_200;
+                }
+            }
+            let carried = 10 * estimate as usize * 11 / 80;
+            assert!(
+                bytes < carried + 1_500,
+                "{bytes} of {carried} at {estimate}"
+            );
         }
     }
 

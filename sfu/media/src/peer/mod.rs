@@ -153,8 +153,8 @@ pub struct Peer {
     planned: (u64, Micros),
     /// What its tracks carry together, bytes a second.
     load: u64,
-    /// How long the viewer was asked to wait before it shows pictures.
-    pub playout_delay: Micros,
+    /// How long sound waits at the viewer before it is played.
+    pub sound_delay: Micros,
     /// Since when we wait for the first news of what arrives.
     silent_since: Option<Micros>,
     /// The peer's own clock as it last told it, to be told back: who, the middle bits, when.
@@ -181,7 +181,7 @@ impl Peer {
             rtt: 0,
             planned: (0, 0),
             load: 0,
-            playout_delay: 0,
+            sound_delay: 0,
             silent_since: None,
             reference_time: None,
         }
@@ -360,7 +360,7 @@ impl Peer {
         let sent = self.sent.count() - std::mem::replace(&mut self.planned.0, self.sent.count());
         let elapsed = now - std::mem::replace(&mut self.planned.1, now);
         let apart = elapsed / sent.max(1);
-        let delay = self.playout_delay.saturating_sub(state.rtt);
+        let delay = self.sound_delay.saturating_sub(state.rtt);
         let expected = if state.rtt >= LONG_WAY {
             EXPECTED_LOSS
         } else {

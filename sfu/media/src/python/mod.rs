@@ -197,11 +197,14 @@ impl Engine {
         self.command(downtrack.shard(), Command::SetLimit(downtrack, limit));
     }
 
-    fn set_playout_delay(&self, peer: u32, least: f64, most: f64) -> PyResult<()> {
+    fn set_playout_delay(&self, downtrack: u32, least: f64, most: f64) -> PyResult<()> {
         let delay = PlayoutDelay::from_seconds(least, most)
             .ok_or_else(|| invalid("a playout delay is 0 to 40.95 s, the least first"))?;
-        let peer = PeerId(peer);
-        self.command(peer.shard(), Command::SetPlayoutDelay(peer, delay));
+        let downtrack = DowntrackId(downtrack);
+        self.command(
+            downtrack.shard(),
+            Command::SetPlayoutDelay(downtrack, delay),
+        );
         Ok(())
     }
 

@@ -245,11 +245,16 @@ impl Shard {
         }
     }
 
-    pub(super) fn set_playout_delay(&mut self, id: PeerId, delay: PlayoutDelay) {
-        if let Some((_, peer)) = self.peer_mut(id) {
-            peer.playout_delay = delay.least();
-            let pictures = peer.sinks.iter_mut().filter(|s| s.config.codec.is_video());
-            pictures.for_each(|sink| sink.set_playout_delay(delay));
+    pub(super) fn set_playout_delay(&mut self, id: DowntrackId, delay: PlayoutDelay) {
+        let Some(&viewer) = self.downtracks.get(&id) else {
+            return;
+        };
+        if let Some(peer) = self.peers[viewer.peer].as_mut() {
+            let sink = &mut peer.sinks[viewer.sink];
+            match sink.config.codec.is_video() {
+                true => sink.set_playout_delay(delay),
+                false => peer.sound_delay = delay.least(),
+            }
         }
     }
 

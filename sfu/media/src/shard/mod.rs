@@ -68,8 +68,8 @@ pub enum Command {
     SetPaused(DowntrackId, bool),
     /// Send no more than this of its source.
     SetLimit(DowntrackId, Limit),
-    /// How long pictures should wait at the viewer before they are shown.
-    SetPlayoutDelay(PeerId, PlayoutDelay),
+    /// How long what arrives should wait at the viewer before it is shown or played.
+    SetPlayoutDelay(DowntrackId, PlayoutDelay),
     /// What would be sent if the line carried it, bits a second.
     SetWanted(PeerId, u64),
     /// Ask the publisher for a keyframe.

@@ -1,0 +1,13 @@
+"""t"""
+
+from tests.interop.row import Client
+
+
+def clients():
+    return []
+
+
+async def check(node, row): ...
+
+
+CLIENT = Client("firefox", check)
