@@ -165,6 +165,27 @@ async def test_a_setting_reaches_the_media_plane(house: House) -> None:
         assert (house.downtrack(mid), True) in house.native.told("set_paused")
 
 
+async def test_a_publisher_says_who_may_have_its_tracks(house: House) -> None:
+    async with Client(house, "anna") as anna, Client(house, "bob", "school") as bob:
+        infos = await anna.publish(*TRACKS)
+        await bob.hear_track("anna", 3)
+        await bob.shake_hands(await bob.watch())
+        nobody = rtc.SubscriptionPermission(all_participants=False)
+        await anna.say(subscription_permission=nobody)
+        denied = {(await bob.hear("subscription_permission_update")).track_sid for _ in infos}
+        assert denied == {info.sid for info in infos}
+        assert house.native.downtracks == {}
+        one = rtc.SubscriptionPermission(all_participants=False)
+        one.track_permissions.add(participant_identity="bob", track_sids=[infos[0].sid])
+        await anna.say(subscription_permission=one)
+        allowed = await bob.hear("subscription_permission_update")
+        assert (allowed.track_sid, allowed.allowed) == (infos[0].sid, True)
+        tracks: dict[str, str] = {}
+        while not tracks:  # the section rests once before it is used again
+            tracks = dict((await bob.watch()).mid_to_track_id)
+        assert list(tracks.values()) == [infos[0].sid]
+
+
 async def test_who_may_not_publish_is_told_and_not_taken(house: House) -> None:
     async with Client(house, "bob", "school") as bob:
         camera = rtc.AddTrackRequest(cid="cam0", type=models.VIDEO, source=models.CAMERA)
