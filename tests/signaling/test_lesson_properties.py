@@ -112,6 +112,8 @@ class Machine(RuleBasedStateMachine):
         assert not self.over
         for effect in effects:
             self.hear(effect)
+        # The downtracks of who has left went with it: nobody is told to silence them.
+        self.fed = {d: u for d, u in self.fed.items() if d in self.lesson.watches}
 
     def hear(self, effect: Effect) -> None:
         match effect:
@@ -330,10 +332,8 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def everybody_is_fed_what_it_wants_and_may_have(self) -> None:
-        watches = self.lesson.watches
-        fed = {d: u for d, u in self.fed.items() if d in watches}
-        expected = {d: self.expected(watch) for d, watch in watches.items()}
-        assert fed == {d: u for d, u in expected.items() if u is not None}
+        expected = {d: self.expected(watch) for d, watch in self.lesson.watches.items()}
+        assert self.fed == {d: u for d, u in expected.items() if u is not None}
 
     def expected(self, watch: Watch) -> int | None:
         """Worked out anew, from all that is published."""
