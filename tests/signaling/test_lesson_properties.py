@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -366,5 +367,5 @@ class Machine(RuleBasedStateMachine):
         assert self.over is (self.lesson.phase is Phase.ENDED)
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestLesson = Machine.TestCase
+Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestLesson = pytest.mark.timeout(600)(Machine.TestCase)  # 10 s of work, on an idle machine
