@@ -23,6 +23,7 @@ from recorder.archive import (
 from recorder.codecs import FRAGMENTED_MP4
 from recorder.follow import Follower, OpenReader, State
 from recorder.pictures import Poster
+from recorder.publishers import TEACHER, Publishers
 from recorder.rendition import AudioRendition, VideoRendition
 from recorder.timeline import Timeline
 from recorder.webm import WebmView
@@ -49,6 +50,10 @@ class _Track:
         self.source = str(event["source"])
         self.codec = str(event["codec"])
         self.clock_rate = int(event["clock_rate"])
+        self.owner = str(event.get("member", ""))
+        self.role = str(event.get("role", TEACHER))
+        self.shown = True
+        """Whether the archive has a place for it."""
         self.frames = 0
         self.output: Output | None = None
         known = {"opus"} if self.kind == "audio" else FRAGMENTED_MP4 | {"VP8"}
@@ -70,8 +75,7 @@ class LessonRecorder:
         self._entry = entry_from_id(self.folder.id)
         self._timeline = Timeline()
         self._tracks: dict[int, _Track] = {}
-        self._publisher = 0
-        self._publishing: dict[int, str] = {}
+        self._publishers = Publishers()
         self._audio: AudioRendition | None = None
         self._views: dict[str, VideoRendition | WebmView] = {}
         self._posters: dict[str, Poster] = {}
@@ -134,13 +138,15 @@ class LessonRecorder:
         self._push()
 
     def _handle_frame(self, frame: "Frame") -> None:
-        if frame.track in self._tracks:
-            self._timeline.handle_frame(frame)
-        else:
+        track = self._tracks.get(frame.track)
+        if track is None:
             self._skipped += 1
+        elif track.shown:
+            self._timeline.handle_frame(frame)
 
     def _handle_report(self, report: "SenderReport") -> None:
-        if report.track in self._tracks:
+        track = self._tracks.get(report.track)
+        if track is not None and track.shown:
             self._timeline.handle_report(report)
 
     def _handle_event(self, event: "LessonEvent") -> None:
@@ -154,7 +160,7 @@ class LessonRecorder:
                 case "track_published":
                     self._add_track(_Track(value))
                 case "track_unpublished":
-                    self._publishing.pop(value["track"], None)
+                    self._publishers.unpublish(value["track"])
         except (ValueError, KeyError, TypeError):
             self._skipped += 1
 
@@ -168,15 +174,18 @@ class LessonRecorder:
         )
 
     def _add_track(self, track: _Track) -> None:
-        """Tracks published together share a publisher; a source that comes again is a new one."""
+        """Expect a track, and show it where its place is free or its publisher is the teacher."""
         if track.number in self._tracks:
             raise ValueError("a track number came twice")
-        if not self._publishing or track.source in self._publishing.values():
-            self._publisher += 1
-            self._publishing.clear()
-        self._publishing[track.number] = track.source
+        place = AUDIO if track.kind == "audio" else track.source
+        placed = self._publishers.publish(
+            track.number, track.owner, track.role, track.source, place
+        )
+        track.shown = placed.shown
+        if placed.displaced is not None:
+            self._tracks[placed.displaced].shown = False
         self._tracks[track.number] = track
-        self._timeline.add_track(track.number, track.clock_rate, self._publisher)
+        self._timeline.add_track(track.number, track.clock_rate, placed.publisher)
 
     def _push(self) -> None:
         """Hand what the timeline has placed to the renditions."""
@@ -312,6 +321,7 @@ class LessonRecorder:
             "kind": track.kind,
             "source": track.source,
             "codec": track.codec,
+            "shown": track.shown,
             "frames": track.frames,
             "frames_rebased": self._timeline.rebased(track.number),
         }

@@ -62,12 +62,23 @@ def _several(value: object) -> object:
 
 Address = Annotated[str, AfterValidator(_address)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
+IceUrl = Annotated[str, StringConstraints(pattern=r"^(stun|stuns|turn|turns):[^\s<>\"]+$")]
+Quotable = Annotated[str, StringConstraints(pattern=r"^[^\"\\\x00-\x1f]*$")]
+"""What can stand between quotes in a header."""
 OptionalPort = Annotated[Port | None, BeforeValidator(_optional_port)]
 Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IceServer(_Strict):
+    """A STUN or TURN server that clients are told of; the words of RTCIceServer."""
+
+    urls: Annotated[tuple[IceUrl, ...], BeforeValidator(_several), Field(min_length=1)]
+    username: Quotable = ""
+    credential: Quotable = ""
 
 
 class RtcConfig(_Strict):
@@ -84,6 +95,7 @@ class RtcConfig(_Strict):
         "VP8",
         "AV1",
     )
+    ice_servers: tuple[IceServer, ...] = ()
 
 
 class LessonConfig(_Strict):

@@ -1,7 +1,8 @@
 """Where WHIP and WHEP clients are seated: an offer in, a session out. One adapter of several.
 
-A WHIP client is the teacher, a WHEP client a school. What one of them says on a data channel, all
-the others hear who opened a channel of that label.
+A WHIP client is the teacher, an assistant whose token says so, or the encoder of a school that has
+the floor; a WHEP client a school, or an observer or recorder. What one of them says on a data
+channel, all the others hear who opened a channel of that label.
 """
 
 import asyncio
@@ -15,8 +16,18 @@ from signaling.allowance import Allowance
 from signaling.auth import Permissions
 from signaling.classroom import Classroom
 from signaling.effects import Departed, Disconnect, Effect, Over
-from signaling.errors import LessonError
-from signaling.events import CAMERA, SLIDES, Join, Published, Role, Watching, Whose
+from signaling.errors import LessonError, NotPermitted
+from signaling.events import (
+    CAMERA,
+    SLIDES,
+    SPOKEN,
+    GrantFloor,
+    Join,
+    Published,
+    Role,
+    Watching,
+    Whose,
+)
 from signaling.grants import grants_of
 from signaling.plan import Intent, plan_publish, plan_watch
 from signaling.registry import Registry
@@ -29,6 +40,9 @@ RELAY_RATE, RELAY_BURST = 20.0, 50
 """Messages a second that one member may send to all others; SCTP in Python costs 0.2 ms each."""
 SILENT_AFTER = 5.0
 """Seconds without a packet after which a teacher's new connection may replace the old one."""
+_SPOKEN_IN = "VP8"
+"""What LiveKit's clients publish in unless they are told otherwise: so will whoever gets the floor
+after a viewer has come, who cannot be told of another codec then."""
 
 
 class Desk:
@@ -44,24 +58,42 @@ class Desk:
     # --- what the HTTP side asks
 
     def teach(self, who: Permissions, offer: Offer) -> Session:
-        """Seat the teacher. Raises NegotiationError, LessonError."""
+        """Seat the teacher, or an assistant. Raises NegotiationError, LessonError."""
         allowed = grants_of(who).publish
         intents = plan_publish(offer, self._classroom.config.video_codecs, allowed)
-        return self._seat(Role.TEACHER, who, offer, intents)
+        assists = who.attributes.get("role") == Role.ASSISTANT
+        role = Role.ASSISTANT if assists else Role.TEACHER
+        return self._seat(Role.TEACHER, role, who, offer, intents)
+
+    def has_floor(self, who: Permissions) -> bool:
+        """Whether the bearer has the floor, by whatever seat."""
+        lesson = self._classroom.lesson
+        holder = lesson.members.get(lesson.floor.holder or "")
+        return holder is not None and holder.identity == who.identity
+
+    def speak(self, who: Permissions, offer: Offer) -> Session:
+        """Seat the encoder of a school that has the floor: the floor goes with it.
+
+        Raises NegotiationError, LessonError.
+        """
+        if not self.has_floor(who):
+            raise NotPermitted("This school does not have the floor.")
+        intents = plan_publish(offer, self._classroom.config.video_codecs, SPOKEN)
+        session = self._seat(Role.TEACHER, Role.SCHOOL, who, offer, intents)
+        self._classroom.handle(GrantFloor(None, session.id))
+        return session
 
     def watch(self, who: Permissions, offer: Offer) -> Session:
         """Seat a school. Raises NegotiationError, LessonError."""
         intents = plan_watch(offer, self._codecs(), self._classroom.config.video_codecs)
-        return self._seat(Role.SCHOOL, who, offer, intents)
+        role = Role(who.role)
+        role = role if role in (Role.OBSERVER, Role.RECORDER) else Role.SCHOOL
+        return self._seat(Role.SCHOOL, role, who, offer, intents)
 
     def find(self, session_id: str) -> Session | None:
         """The session of that id."""
         seat = self._classroom.sessions.get(session_id)
         return seat if isinstance(seat, Session) else None
-
-    def leave(self, session: Session) -> None:
-        """A client says goodbye."""
-        self._classroom.leave(session)
 
     def retire_silent_teacher(self) -> None:
         """Drop a teacher whose connection is dead, though nobody said so: a page was reloaded."""
@@ -117,10 +149,13 @@ class Desk:
             case Over():
                 self._on_over(self._classroom)
 
-    def _seat(self, role: Role, who: Permissions, offer: Offer, intents: list[Intent]) -> Session:
+    def _seat(
+        self, kind: Role, role: Role, who: Permissions, offer: Offer, intents: list[Intent]
+    ) -> Session:
+        """`kind` is whom the protocol is for, `role` what this client is in the lesson."""
         media, stream = self._classroom.config.media, self._classroom.lesson.name
-        site, now = who.site if role is Role.SCHOOL else "", self._loop.time()
-        session = Session(media, offer, intents, self, role=role, stream=stream, site=site, now=now)
+        site, now = who.site if kind is Role.SCHOOL else "", self._loop.time()
+        session = Session(media, offer, intents, self, role=kind, stream=stream, site=site, now=now)
         join = Join(
             session.id,
             who.identity,
@@ -129,6 +164,7 @@ class Desk:
             grants_of(who),
             who.metadata,
             who.attributes,
+            waits=role is Role.ASSISTANT,
         )
         try:
             self._classroom.seat(session, join)
@@ -142,8 +178,11 @@ class Desk:
         """The codec of each picture that a viewer may want."""
         wanted = self._classroom.lesson.wanted
         places = [(whose, source) for whose in Whose for source in (CAMERA, SLIDES)]
-        found = [(place, wanted(*place)) for place in places]
-        return {place: p.track.codec for place, p in found if p is not None}
+        found = {place: wanted(*place) for place in places}
+        codecs = {place: p.track.codec for place, p in found.items() if p is not None}
+        if _SPOKEN_IN in self._classroom.config.video_codecs:
+            codecs.setdefault((Whose.FLOOR, CAMERA), _SPOKEN_IN)
+        return codecs
 
     def _silent(self, session: Session) -> bool:
         if self._loop.time() - session.created_at < SILENT_AFTER:

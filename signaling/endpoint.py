@@ -10,15 +10,18 @@ A session's URL cannot be guessed; whoever knows it may end or restart the sessi
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from sfu.negotiation import Offer
 from sfu.sdp_offer import parse_fragment, parse_offer
 from signaling.auth import Permissions
-from signaling.desk import Desk, Desks
+from signaling.classroom import Classroom
+from signaling.config import IceServer
+from signaling.desk import Desks
 from signaling.door import Door
 from signaling.edge import lesson_name, permissions, text_body
 from signaling.events import Role
@@ -28,10 +31,10 @@ from signaling.session import Session
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
-_PATHS = re.compile(r"/[^/]+/(whip|whep)(/[^/]*)?")
+_PATHS = re.compile(r"/[^/]+/(whip|whep)(/[^/]*){0,2}")
 _CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Post",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch",
 }
 _PREFLIGHT = {
     "Accept-Post": SDP,
@@ -51,12 +54,18 @@ class Endpoint(ABC):
     """What its clients are in the lesson."""
 
     def __init__(
-        self, registry: Registry, desks: Desks, keys: Mapping[str, str], door: Door
+        self,
+        registry: Registry,
+        desks: Desks,
+        keys: Mapping[str, str],
+        door: Door,
+        ice_servers: Sequence[IceServer] = (),
     ) -> None:
         self._registry = registry
         self._desks = desks
         self._keys = keys
         self._door = door
+        self._ice_servers = [link for server in ice_servers for link in ice_links(server)]
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to an application."""
@@ -77,13 +86,20 @@ class Endpoint(ABC):
     def admit(self, who: Permissions, lesson: str, offer: Offer) -> Session:
         """Seat the client. Raises LessonError, NegotiationError."""
 
+    def links(self, session: Session, location: str) -> list[str]:
+        """`Link` headers of a new session, besides those that name ICE servers."""
+        return []
+
     async def _post(self, request: web.Request) -> web.Response:
         lesson = lesson_name(request)
         who = permissions(request, self._keys)
         self.authorize(who, lesson)
         session = await self._join(who, lesson, await text_body(request, SDP))
         location = f"{request.rel_url.raw_path.rstrip('/')}/{session.id}"
-        headers = {"Location": location, "ETag": session.etag}
+        headers = CIMultiDict({"Location": location, "ETag": session.etag})
+        headers.add("Accept-Patch", FRAGMENT)
+        for link in [*self._ice_servers, *self.links(session, location)]:
+            headers.add("Link", link)
         return web.Response(status=201, text=session.answer, content_type=SDP, headers=headers)
 
     async def _join(self, who: Permissions, lesson: str, text: str) -> Session:
@@ -112,22 +128,30 @@ class Endpoint(ABC):
         return web.Response(status=200, text=fragment, content_type=FRAGMENT, headers=headers)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        desk, session = self._find(request)
-        desk.leave(session)
+        classroom, session = self._find(request)
+        classroom.leave(session)
         return web.Response(status=200)
 
     async def _options(self, request: web.Request) -> web.Response:
         lesson_name(request)
         return web.Response(status=204, headers=_PREFLIGHT)
 
-    def _find(self, request: web.Request) -> tuple[Desk, Session]:
+    def _find(self, request: web.Request) -> tuple[Classroom, Session]:
         classroom = self._registry.find(lesson_name(request))
         if classroom is not None:
-            desk = self._desks.of(classroom)
-            session = desk.find(request.match_info["session"])
+            session = self._desks.of(classroom).find(request.match_info["session"])
             if session is not None and session.role is self.role:
-                return desk, session
+                return classroom, session
         raise web.HTTPNotFound(text="There is no such session; it may have ended.")
+
+
+def ice_links(server: IceServer) -> list[str]:
+    """A STUN or TURN server as RFC 9725, section 4.6, tells clients of it."""
+    proof = ""
+    if server.username:
+        proof = f'; username="{server.username}"; credential="{server.credential}"'
+        proof += '; credential-type="password"'
+    return [f'<{url}>; rel="ice-server"{proof}' for url in server.urls]
 
 
 async def allow_cross_origin(request: web.Request, response: web.StreamResponse) -> None:

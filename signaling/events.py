@@ -69,6 +69,8 @@ class Member:
     grants: Grants = Grants()
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
+    """Unique in the lesson, in the order of coming; who comes again has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Track:
     codec: str
     clock_rate: int
     parameters: Mapping[str, str] = field(default_factory=dict)
+    rids: tuple[str, ...] = ()
+    """Simulcast streams, in the order of the publisher's offer (RFC 8853)."""
     encrypted: bool = False
     """End to end: we cannot read it, so that recording it would be of no use."""
 

@@ -6,8 +6,8 @@
     POST   /api/lessons/{lesson}/hands              raise one's hand
     DELETE /api/lessons/{lesson}/hands/{identity}   lower it
 
-Each answers with the floor as it is now. Who a member is, its token says: the identity has a seat
-in the lesson, by whatever protocol.
+Each answers with the floor as it is now. A school that has it may publish by WHIP as well. Who a
+member is, its token says: the identity has a seat in the lesson, by whatever protocol.
 """
 
 from collections.abc import Mapping

@@ -163,6 +163,10 @@ class Lesson:
         """What there is now of somebody's source."""
         return self.room.stage.wanted((whose, source))
 
+    def fed(self, downtrack: int) -> Publication | None:
+        """What feeds a downtrack now."""
+        return self.room.stage.fed(downtrack)
+
     def may_publish(self, session: str) -> frozenset[str]:
         """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
         return self.room.may_publish(session)

@@ -190,10 +190,13 @@ def make_app(
     app.on_response_prepare.append(allow_cross_origin)
     app.on_response_prepare.append(allow_pages)
     desks = Desks(registry)
-    app.add_routes(Whip(registry, desks, config.keys, door).routes())
-    app.add_routes(Whep(registry, desks, config.keys, door).routes())
+    for endpoint in (Whip, Whep):
+        served = endpoint(registry, desks, config.keys, door, config.rtc.ice_servers)
+        app.add_routes(served.routes())
     rooms = Rooms(
-        registry, reports(webhooks, lambda classroom: rooms.of(classroom).presence.room())
+        registry,
+        reports(webhooks, lambda classroom: rooms.of(classroom).presence.room()),
+        config.rtc.ice_servers,
     )
     watching = Watching(registry, lambda classroom: rooms.of(classroom).presence, api.engine)
     app.cleanup_ctx.append(watching.run)

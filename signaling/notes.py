@@ -34,6 +34,7 @@ def track_published(publication: Publication, publisher: Member) -> Note:
         "codec": track.codec,
         "clock_rate": track.clock_rate,
         "parameters": dict(track.parameters),
+        "member": publisher.number,
         "identity": publisher.identity,
         "role": str(publisher.role),
     }

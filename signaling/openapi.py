@@ -177,6 +177,28 @@ def _media() -> Json:
             ),
             "options": _operation("As above.", _empty(204), lesson, session),
         }
+    lesson, session = _parameter("lesson", _LESSON), _parameter("session", "From `Location`.")
+    offered = _ok("What there is to choose from.", {"type": "object"})
+    paths["/{lesson}/whep/{session}/layers"] = {
+        "get": _operation(
+            "The layers of a viewer's pictures.",
+            offered,
+            lesson,
+            session,
+            errors=("404",),
+            open_=True,
+        ),
+        "post": _operation(
+            "Choose the quality of a picture.",
+            offered,
+            lesson,
+            session,
+            body=_json_body({"type": "object"}),
+            errors=("400", "404"),
+            open_=True,
+        ),
+        "options": _operation("What may be posted, and from where.", _empty(204), lesson, session),
+    }
     return paths
 
 

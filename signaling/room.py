@@ -66,6 +66,7 @@ class Room:
     stage: Stage = field(init=False)
     _sessions: dict[str, dict[str, None]] = field(default_factory=dict)  # by identity
     _roles: Counter[Role] = field(default_factory=Counter)
+    _last_number: int = 0
 
     def __post_init__(self) -> None:
         self.stage = Stage(self.members, self.floor)
@@ -115,6 +116,7 @@ class Room:
 
     def seat(self, event: Join) -> Member:
         """Give somebody the seat that the lesson's rules allow."""
+        self._last_number += 1
         member = Member(
             event.session,
             event.identity,
@@ -123,6 +125,7 @@ class Room:
             event.grants,
             event.metadata,
             dict(event.attributes),
+            self._last_number,
         )
         self.members[member.session] = member
         self._sessions.setdefault(member.identity, {})[member.session] = None

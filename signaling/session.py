@@ -67,7 +67,10 @@ class Session:
             self.answer = self._answering.answer(offer, wanted)
             pairs = list(zip(offer.sections, intents, strict=True))
             self.tracks = [self._track(s, i) for s, i in pairs if isinstance(i, Take)]
-            self.watches = [self._watch(s, i) for s, i in pairs if isinstance(i, Give)]
+            given = [(s, self._watch(s, i)) for s, i in pairs if isinstance(i, Give)]
+            self.watches = [watch for _, watch in given]
+            self.pictures = {s.mid: watch for s, watch in given if s.kind == "video"}
+            """The videos it watches, by mid."""
         except BaseException:
             self._connection.close()
             raise
@@ -159,6 +162,7 @@ class Session:
             codec.name,
             codec.clock_rate,
             codec.parameters,
+            uptrack.rids,
         )
 
     def _watch(self, section: Section, intent: Give) -> Watch:

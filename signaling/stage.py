@@ -83,6 +83,11 @@ class Stage:
         """What a member publishes."""
         return [self.publications[uptrack] for uptrack in self._published_by.get(session, ())]
 
+    def fed(self, downtrack: int) -> Publication | None:
+        """What feeds a downtrack now."""
+        uptrack = self._fed.get(downtrack)
+        return None if uptrack is None else self.publications[uptrack]
+
     def may_watch(self, session: str, publication: Publication) -> bool:
         """Whether a member may take a publication of another."""
         member = self.members[session]
@@ -288,7 +293,14 @@ class Stage:
     def _suits(self, watch: Watch, publication: Publication) -> bool:
         decodable = watch.codec == publication.track.codec
         allowed = self.may_watch(watch.session, publication)
-        return decodable and allowed and not publication.silenced
+        return decodable and allowed and not publication.silenced and not self._echoes(watch)
+
+    def _echoes(self, watch: Watch) -> bool:
+        """Whether whoever has the floor would hear itself, by another of its seats."""
+        if watch.whose is not Whose.FLOOR or watch.publication is not None:
+            return False
+        holder = self.members.get(self.floor.holder or "")
+        return holder is not None and holder.identity == self.members[watch.session].identity
 
 
 def _want(watch: Watch) -> Want:

@@ -66,9 +66,9 @@ class LiveKitEndpoint:
         session = await self._join(lesson, who, joining)
         try:
             await socket.prepare(request)
-        except BaseException:
+        except ConnectionError:  # it has hung up; aiohttp notices as well
             session.give_up()
-            raise
+            return socket
         wire = Wire(socket)
         session.attach(wire)
         await self._talk(session, wire)

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from livekit.protocol import rtc
+
 from signaling.classroom import Classroom
 from signaling.connection import MediaPlane
 from signaling.livekit.data import Relay
+from signaling.livekit.interest import Interest
 from signaling.livekit.presence import Presence
 
 
@@ -16,8 +19,10 @@ class House:
     classroom: Classroom
     presence: Presence
     relay: Relay
+    interest: Interest
     media: MediaPlane
     video_codecs: tuple[str, ...]
+    ice_servers: tuple[rtc.ICEServer, ...]
     subscribed: Callable[[int], None]
     """To be told the number of a publication that somebody takes."""
     gone: Callable[[str], None]

@@ -29,6 +29,7 @@ def join(
     participant: models.ParticipantInfo,
     others: Iterable[models.ParticipantInfo],
     video_codecs: Iterable[str],
+    ice_servers: Iterable[rtc.ICEServer],
     subscriber_primary: bool,
 ) -> bytes:
     """The first thing that a client hears."""
@@ -40,6 +41,7 @@ def join(
             other_participants=others,
             server_version=VERSION,
             server_info=_SERVER,
+            ice_servers=ice_servers,
             subscriber_primary=subscriber_primary,
             ping_timeout=PING_TIMEOUT,
             ping_interval=PING_INTERVAL,
@@ -48,9 +50,11 @@ def join(
     )
 
 
-def reconnect(last_sequence: int) -> bytes:
+def reconnect(last_sequence: int, ice_servers: Iterable[rtc.ICEServer]) -> bytes:
     """The first thing that a client hears which was here before."""
-    response = rtc.ReconnectResponse(server_info=_SERVER, last_message_seq=last_sequence)
+    response = rtc.ReconnectResponse(
+        server_info=_SERVER, last_message_seq=last_sequence, ice_servers=ice_servers
+    )
     return pack(reconnect=response)
 
 

@@ -1,6 +1,7 @@
 """What one participant publishes, carried out: from its words and offers to the lesson."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from livekit.protocol import models, rtc
@@ -12,6 +13,7 @@ from signaling.events import Mute, Track, Unpublished
 from signaling.events import Published as Publish
 from signaling.livekit import messages
 from signaling.livekit.house import House
+from signaling.livekit.layers import taken
 from signaling.livekit.negotiation import Negotiator
 from signaling.livekit.publishing import Published, Publishing, mime_type
 
@@ -24,8 +26,16 @@ class Publications:
     """One session's. What it may not publish it is told, and what it sends all the same is not
     taken."""
 
-    def __init__(self, session: str, house: House, negotiator: Negotiator) -> None:
+    def __init__(
+        self,
+        session: str,
+        house: House,
+        negotiator: Negotiator,
+        send: Callable[[bytes], None],
+    ) -> None:
+        """`send` tells the client, at any time."""
         self._session = session
+        self._send = send
         self._classroom = house.classroom
         self._presence = house.presence
         self._negotiator = negotiator
@@ -100,6 +110,20 @@ class Publications:
             self._publishing.forget(track)
             self._stop(track)
 
+    def say_wanted(self, uptrack: int, most: int) -> None:
+        """Tell the client up to which stream anybody may want: it need not send the others."""
+        track = self._publishing.by_uptrack(uptrack)
+        if track is None or track.kind != "video":
+            return
+        codec = track.info.mime_type.rpartition("/")[2].lower()
+        qualities = taken(most, track.streams)
+        update = rtc.SubscribedQualityUpdate(
+            track_sid=track.info.sid,
+            subscribed_qualities=qualities,
+            subscribed_codecs=[rtc.SubscribedCodec(codec=codec, qualities=qualities)],
+        )
+        self._send(messages.pack(subscribed_quality_update=update))
+
     def lost(self) -> None:
         """The connection that carried them is gone."""
         for track in list(self._publishing.tracks):
@@ -113,7 +137,8 @@ class Publications:
         up = publisher.uptracks[track.mid]
         codec, track.uptrack = up.codec, up.id
         track.info.mime_type = mime_type(up.kind, codec.name)
-        track.info.simulcast = len(up.rids) > 1
+        track.streams = max(1, len(up.rids))
+        track.info.simulcast = track.streams > 1
         del track.info.codecs[:]
         track.info.codecs.append(_codec_info(track))
         self._presence.describe(up.id, track.info)
@@ -125,6 +150,7 @@ class Publications:
             codec.clock_rate,
             codec.parameters,
             encrypted=track.encrypted,
+            rids=up.rids,
         )
         muted = frozenset({up.id} if track.info.muted else ())
         try:

@@ -36,6 +36,8 @@ class Published:
     track_id: str = ""
     """As that section names it."""
     uptrack: int | None = None
+    streams: int = 1
+    """Simulcast streams in which it is sent."""
 
     @property
     def encrypted(self) -> bool:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from livekit.protocol import models, rtc
 
 from signaling.classroom import Classroom
+from signaling.config import IceServer
 from signaling.edge import unix_now
 from signaling.effects import (
     Announced,
+    Arrived,
     AudienceChanged,
     Changed,
+    Departed,
     Disconnect,
     Effect,
     Over,
@@ -21,6 +24,7 @@ from signaling.events import Describe, Grants, Join, Role
 from signaling.livekit import messages
 from signaling.livekit.data import Relay
 from signaling.livekit.house import House
+from signaling.livekit.interest import Interest
 from signaling.livekit.join import Joining
 from signaling.livekit.presence import Presence, Tell
 from signaling.livekit.rpc import ClassroomParticipant
@@ -31,7 +35,9 @@ from signaling.registry import Registry
 class Room:
     """One lesson's. Made with the lesson, whoever comes first."""
 
-    def __init__(self, classroom: Classroom, tell: Tell) -> None:
+    def __init__(
+        self, classroom: Classroom, tell: Tell, ice_servers: Sequence[IceServer] = ()
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.classroom = classroom
         self.presence = Presence(
@@ -43,6 +49,7 @@ class Room:
         )
         self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send)
         self.participant = ClassroomParticipant(classroom, self.relay)
+        self.interest = Interest(self._on_interest)
         self.sessions: dict[str, LiveKitSession] = {}
         self._loop = loop
         self._subscribed: set[int] = set()
@@ -50,8 +57,13 @@ class Room:
             classroom,
             self.presence,
             self.relay,
+            self.interest,
             classroom.config.media,
             classroom.config.video_codecs,
+            ice_servers=tuple(
+                rtc.ICEServer(urls=s.urls, username=s.username, credential=s.credential)
+                for s in ice_servers
+            ),
             subscribed=self._on_subscribed,
             gone=self._on_gone,
         )
@@ -123,6 +135,7 @@ class Room:
                 self._each(lambda session: session.review((publication,)))
             case Withdrawn(publication, reason):
                 self._subscribed.discard(publication.number)
+                self.interest.forget(publication.number)
                 self._each(lambda session: session.withdrawn(publication, reason))
             case AudienceChanged(publisher):
                 own = self.classroom.lesson.published_by(publisher)
@@ -133,14 +146,26 @@ class Room:
             case Disconnect(session_id, reason):
                 if (session := self.sessions.get(session_id)) is not None:
                     session.dismiss(reason)
-            case Over():
-                pass  # every session has been dismissed
+            case Arrived() | Departed():
+                self.interest.set_everything(self._serves_others())
 
     def _each(self, tell: Callable[[LiveKitSession], None]) -> None:
         for session in list(self.sessions.values()):
             tell(session)
 
+    def _serves_others(self) -> bool:
+        """Whether anybody takes tracks who does not say how much of them."""
+        if self.classroom.config.lessons_dir is not None:
+            return True  # they are recorded
+        return any(seat not in self.sessions for seat in self.classroom.sessions)
+
     # --- House
+
+    def _on_interest(self, number: int, most: int) -> None:
+        publication = self.classroom.lesson.publication(number)
+        publisher = self.sessions.get(publication.session) if publication is not None else None
+        if publication is not None and publisher is not None:
+            publisher.say_wanted(publication.track.uptrack, most)
 
     def _on_gone(self, session: str) -> None:
         self.sessions.pop(session, None)
@@ -168,11 +193,15 @@ class Rooms:
     """The rooms of all lessons of a node."""
 
     def __init__(
-        self, registry: Registry, tell: Callable[[Classroom], Tell] = lambda classroom: _untold
+        self,
+        registry: Registry,
+        tell: Callable[[Classroom], Tell] = lambda classroom: _untold,
+        ice_servers: Sequence[IceServer] = (),
     ) -> None:
         """`tell(classroom)` makes what tells the world outside of one lesson (webhooks)."""
         self._registry = registry
         self._tell = tell
+        self._ice_servers = ice_servers
         self._rooms: dict[str, Room] = {}  # by the lesson's id
         registry.on_open(self._open)
 
@@ -194,7 +223,9 @@ class Rooms:
         self._registry.drop_if_unused(room.classroom)
 
     def _open(self, classroom: Classroom) -> None:
-        room = self._rooms[classroom.lesson.id] = Room(classroom, self._tell(classroom))
+        room = self._rooms[classroom.lesson.id] = Room(
+            classroom, self._tell(classroom), self._ice_servers
+        )
         classroom.add_listener(room)
         classroom.add_listener(_Forget(self._rooms, classroom.lesson.id))
 

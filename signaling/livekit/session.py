@@ -25,7 +25,6 @@ from signaling.livekit.errors import MalformedRequest
 from signaling.livekit.house import House
 from signaling.livekit.infos import disconnect_reason
 from signaling.livekit.join import Joining
-from signaling.livekit.layers import Wish
 from signaling.livekit.negotiation import Dual, Negotiator, Single, Wanted
 from signaling.livekit.publications import Publications
 from signaling.livekit.requests import Requests
@@ -82,9 +81,9 @@ class LiveKitSession:
         self._leaving = False
         self._closed = False
         self._negotiator: Negotiator = (Single if joining.single else Dual)(house.media, self)
-        self._publications = Publications(self.id, house, self._negotiator)
+        self._publications = Publications(self.id, house, self._negotiator, self.send_signal)
         self._subscriptions = Subscriptions(
-            self.id, house, self._negotiator, auto=joining.auto_subscribe, cap=self._cap
+            self.id, house, self._negotiator, auto=joining.auto_subscribe
         )
         self._requests = Requests(
             self.id,
@@ -164,6 +163,7 @@ class LiveKitSession:
                 participant=presence.info(self.id),
                 others=presence.others(self.id),
                 video_codecs=house.video_codecs,
+                ice_servers=house.ice_servers,
                 subscriber_primary=not self._single,
             )
         )
@@ -205,7 +205,7 @@ class LiveKitSession:
         if self._leaving or len(self._kept) >= _MAX_KEPT:
             return False
         house, presence = self._house, self._house.presence
-        wire.send(messages.reconnect(house.relay.last_sequence(self.id)))
+        wire.send(messages.reconnect(house.relay.last_sequence(self.id), house.ice_servers))
         self.attach(wire)
         self.send_signal(messages.update([presence.info(self.id), *presence.others(self.id)]))
         self.send_signal(messages.room_update(presence.room()))
@@ -244,6 +244,10 @@ class LiveKitSession:
         if not self._leaving:
             self.send_signal(messages.leave(disconnect_reason(reason), DISCONNECT))
             self._leaving = True
+
+    def say_wanted(self, uptrack: int, most: int) -> None:
+        """Up to this stream anybody may want what it publishes."""
+        self._publications.say_wanted(uptrack, most)
 
     def withdrawn(self, publication: Publication, reason: Reason) -> None:
         """It is published no more."""
@@ -300,6 +304,7 @@ class LiveKitSession:
             self._publications.publish_all(connection)
         if connection is self._negotiator.subscriber:
             self._house.presence.active(self.id)
+            self._house.classroom.delivery.add(self)
             self._subscriptions.connected()
 
     def on_lost(self, connection: Connection, reason: str) -> None:
@@ -332,12 +337,6 @@ class LiveKitSession:
     def _settle(self) -> None:
         self._settling = None
         self._negotiator.settle()
-
-    def _cap(self, downtrack: int, wish: Wish) -> None:
-        engine = self._house.media.engine
-        engine.set_paused(downtrack, wish.paused)
-        if not wish.paused:
-            engine.set_limit(downtrack, wish.stream, wish.spatial, wish.temporal)
 
     def _say_goodbye(self) -> None:
         # A page that is reloaded says goodbye too: a teacher's lesson waits for it.

@@ -1,15 +1,17 @@
 """What one participant watches: from what is announced, and what it asks for, to its downtracks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from livekit.protocol import models, rtc
 
 from signaling.connection import Downtrack
+from signaling.delivery import Cap
 from signaling.events import Publication, Unwatched, Watch, Watching
 from signaling.livekit import messages
 from signaling.livekit.house import House
-from signaling.livekit.layers import Wish, wish
+from signaling.livekit.interest import NOTHING
+from signaling.livekit.layers import cap as cap_of
 from signaling.livekit.negotiation import Negotiator, Wanted
 
 
@@ -18,7 +20,7 @@ class _Subscription:
     publication: Publication
     downtrack: Downtrack | None = None
     watched: bool = False
-    wish: Wish | None = None
+    cap: Cap | None = None
 
 
 class Subscriptions:
@@ -31,15 +33,14 @@ class Subscriptions:
         negotiator: Negotiator,
         *,
         auto: bool,
-        cap: Callable[[int, Wish], None],
     ) -> None:
-        """`cap(downtrack, wish)` makes a client's wish so."""
         self._session = session
         self._classroom = house.classroom
         self._presence = house.presence
         self._negotiator = negotiator
         self._auto = auto
-        self._cap = cap
+        self._delivery = house.classroom.delivery
+        self._interest = house.interest
         self._asked: dict[int, bool] = {}  # what the client has said itself, by number
         self._current: dict[int, _Subscription] = {}  # by number
 
@@ -76,8 +77,7 @@ class Subscriptions:
         gone = self._current.pop(number, None)
         if gone is None:
             return
-        if gone.watched and gone.downtrack is not None:
-            self._classroom.tell(Unwatched(self._session, (gone.downtrack.id,)))
+        self._stop(gone)
         self._negotiator.unwant(number)
 
     def forget(self, number: int) -> None:
@@ -90,9 +90,8 @@ class Subscriptions:
         subscription = self._current.get(wanted.number)
         if subscription is None:
             return
-        if subscription.watched and subscription.downtrack is not None:
-            self._classroom.tell(Unwatched(self._session, (subscription.downtrack.id,)))
-        subscription.downtrack, subscription.watched = downtrack, False
+        self._stop(subscription)
+        subscription.downtrack = downtrack
         if self._negotiator.subscriber.connected:
             self._start(subscription)
 
@@ -119,7 +118,7 @@ class Subscriptions:
             info = self._presence.track(found.publication.track.uptrack) if found else None
             if found is not None and info is not None:
                 streams = len(info.layers) if info.simulcast else 1
-                found.wish = wish(settings, info, streams)
+                found.cap = cap_of(settings, info, streams)
                 self._apply(found)
 
     def track_of(self, downtrack: int) -> tuple[str, str] | None:
@@ -148,6 +147,8 @@ class Subscriptions:
             return
         subscription.watched = True
         watch = self._watch(subscription, subscription.downtrack)
+        kind = subscription.publication.track.kind
+        self._delivery.watch(self._session, watch.downtrack, watch.source, kind)
         self._classroom.tell(Watching(self._session, (watch,)))
         self._apply(subscription)
 
@@ -161,6 +162,19 @@ class Subscriptions:
             publication=publication.number,
         )
 
+    def _stop(self, subscription: _Subscription) -> None:
+        """Its downtrack is fed no more."""
+        if subscription.watched and subscription.downtrack is not None:
+            subscription.watched = False
+            self._classroom.tell(Unwatched(self._session, (subscription.downtrack.id,)))
+            self._delivery.unwatch(self._session, subscription.downtrack.id)
+            self._interest.drop(subscription.publication.number, self._session)
+
     def _apply(self, subscription: _Subscription) -> None:
-        if subscription.wish is not None and subscription.watched and subscription.downtrack:
-            self._cap(subscription.downtrack.id, subscription.wish)
+        if not subscription.watched or subscription.downtrack is None:
+            return
+        cap = subscription.cap or Cap()
+        if subscription.cap is not None:
+            self._delivery.cap(self._session, subscription.downtrack.id, cap)
+        stream = NOTHING if cap.paused else cap.stream
+        self._interest.want(subscription.publication.number, self._session, stream)

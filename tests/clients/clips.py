@@ -27,6 +27,7 @@ def write_clip(
     video: str | None = "h264",
     audio: str | None = "libopus",
     b_frames: bool = False,
+    layout: str = "mono",
 ) -> Path:
     """A clip of numbered pictures with the voice, in the container that the name's suffix says."""
     with av.open(path, "w") as container:
@@ -40,11 +41,11 @@ def write_clip(
                 {"x264-params": "bframes=2:b-adapt=0"} if b_frames else _OPTIONS[video]
             )
         if audio:
-            sound = container.add_stream(audio, rate=demo_voice.RATE, layout="mono")
+            sound = container.add_stream(audio, rate=demo_voice.RATE, layout=layout)
             samples = (demo_voice.voice(seconds) * 32767).astype(np.int16)
             for start in range(0, len(samples), 960):
-                block = samples[None, start : start + 960]
-                sample = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
+                block = np.repeat(samples[None, start : start + 960], 1 + (layout == "stereo"))
+                sample = av.AudioFrame.from_ndarray(block[None, :], format="s16", layout=layout)
                 sample.sample_rate, sample.pts = demo_voice.RATE, start
                 container.mux(sound.encode(sample))
             container.mux(sound.encode())

@@ -1,7 +1,7 @@
 """Two participants by LiveKit's own SDK (libwebrtc), driven by lines on stdin. A program of its
 own, for the SDK may abort when an interpreter ends.
 
-    python livekit_pair.py URL TOKEN_A TOKEN_B {single|dual}
+    python livekit_pair.py URL_A TOKEN_A URL_B TOKEN_B {single|dual}
 
 Each line is a JSON list, a command and its arguments; each is answered by one line of JSON.
 """
@@ -23,9 +23,9 @@ TONE = bytes(480 * 2)
 class Pair:
     """A publishes, B listens."""
 
-    def __init__(self, url: str, tokens: list[str], *, single: bool) -> None:
-        self._url = url
-        self._tokens = tokens
+    def __init__(self, ways: list[str], *, single: bool) -> None:
+        """`ways` is URL and token of A and of B."""
+        self._ways = ways
         self._options = rtc.RoomOptions(single_peer_connection=single)
         self._a, self._b = rtc.Room(), rtc.Room()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,8 +45,8 @@ class Pair:
         self._b.on("track_subscribed", self._watch)
         self._b.on("track_unpublished", lambda track, _: self._note(f"b lost {track.name}"))
         self._b.on("track_muted", lambda _, track: self._note(f"b muted {track.name}"))
-        await self._a.connect(self._url, self._tokens[0], self._options)
-        await self._b.connect(self._url, self._tokens[1], self._options)
+        await self._a.connect(*self._ways[:2], self._options)
+        await self._b.connect(*self._ways[2:], self._options)
         await self._until(lambda: bool(self._a.remote_participants))
         return [*self._a.remote_participants, *self._b.remote_participants]
 
@@ -158,8 +158,8 @@ class Pair:
 
 
 async def main() -> None:
-    url, *tokens, topology = sys.argv[1:]
-    pair = Pair(url, tokens, single=topology == "single")
+    *ways, topology = sys.argv[1:]
+    pair = Pair(ways, single=topology == "single")
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -14,7 +14,8 @@ class Severable:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
         self._writers: set[asyncio.StreamWriter] = set()
-        self._whole = True
+        self._whole = asyncio.Event()
+        self._whole.set()
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -29,22 +30,21 @@ class Severable:
         trace: TracebackType | None,
     ) -> None:
         self.cut()
+        self._whole.set()
         self._server.close()
 
     def cut(self) -> None:
-        """Break what is open, and let nothing through."""
-        self._whole = False
+        """Break what is open, and let nothing through; who comes meanwhile waits."""
+        self._whole.clear()
         for writer in self._writers:
             writer.transport.abort()
 
     def mend(self) -> None:
-        """Let new connections through."""
-        self._whole = True
+        """Let new connections through, those that wait first."""
+        self._whole.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._whole:
-            writer.transport.abort()
-            return
+        await self._whole.wait()
         back, forth = await asyncio.open_connection(*self._target)
         self._writers |= {writer, forth}
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,8 +20,8 @@ from tests.interop.severable import Severable
 pytest.importorskip("livekit.rtc", reason="the SDK under test (pip install livekit) is not here")
 
 _PROGRAM = Path(__file__).with_name("livekit_pair.py")
-_OUTAGE = float(os.environ.get("TONGBU_TEST_OUTAGE", "4"))
-"""Seconds without a WebSocket; 30 in the full run."""
+_OUTAGE = 3.0
+"""Seconds without a WebSocket. The SDK tries to resume once, for 5 s, and then begins anew."""
 
 Command = Callable[..., Awaitable[Any]]
 
@@ -40,11 +39,12 @@ def token(identity: str, role: TokenRole) -> str:
 
 
 @asynccontextmanager
-async def pair(url: str, topology: str) -> AsyncIterator[Command]:
+async def pair(url: str, url_of_bob: str, topology: str) -> AsyncIterator[Command]:
     """Two participants, anna who publishes and bob who listens."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(_PROGRAM), url),
-        *(token("anna", TokenRole.ASSISTANT), token("bob", TokenRole.SCHOOL), topology),
+        *(sys.executable, str(_PROGRAM)),
+        *(url, token("anna", TokenRole.ASSISTANT)),
+        *(url_of_bob, token("bob", TokenRole.SCHOOL), topology),
         stdin=PIPE,
         stdout=PIPE,
     )
@@ -79,7 +79,7 @@ def url_of(node: Node) -> str:
 
 @pytest.mark.parametrize("topology", ["single", "dual"])
 async def test_it_publishes_subscribes_and_talks(node: Node, topology: str) -> None:
-    async with pair(url_of(node), topology) as do:
+    async with pair(url_of(node), url_of(node), topology) as do:
         assert await do("join") == ["bob", "anna"]
         assert (await do("publish", "camera")).startswith("TR_VC")
         assert (await do("publish", "microphone")).startswith("TR_AM")
@@ -101,24 +101,27 @@ async def test_it_publishes_subscribes_and_talks(node: Node, topology: str) -> N
 
 @pytest.mark.parametrize("topology", ["single", "dual"])
 async def test_an_outage_of_the_signalling_loses_nothing(node: Node, topology: str) -> None:
-    async with Severable(url_of(node)) as way, pair(way.url, topology) as do:
+    url = url_of(node)
+    async with Severable(url) as way, pair(url, way.url, topology) as do:
         await do("join")
         await do("publish", "microphone")
         await do("publish", "camera")
         await do("wait_frames", "camera", 5)
+        await do("wait_frames", "microphone", 5)
         way.cut()
         before = (await do("frames"))["microphone"]
         await asyncio.sleep(_OUTAGE)  # media has nothing to wait for but time itself
         heard = (await do("frames"))["microphone"] - before
-        assert heard > _OUTAGE * 100 * 0.9, "sound stopped with the WebSocket"
+        assert heard > _OUTAGE * 100 * 0.8, "sound stopped with the WebSocket"
         messages = [str(number) for number in range(20)]
         await do("say", "a", True, *messages)
+        assert await do("wait_heard", "b", 20) == messages, "data needs no WebSocket"
+        await do("publish", "screen")  # of which bob is told when he is back
         way.mend()
-        await do("wait_event", "a reconnected")
         await do("wait_event", "b reconnected")
-        await do("say", "a", True, "back")
-        assert await do("wait_heard", "b", 21) == [*messages, "back"]
-        assert "a disconnected" not in await do("events")
-        await do("publish", "screen")
         await do("wait_frames", "screen", 10)
         await do("wait_frames", "camera", 10)
+        await do("say", "b", True, "back")
+        assert await do("wait_heard", "a", 1) == ["back"]
+        assert (await do("wait_heard", "b", 20)) == messages, "nothing came twice"
+        assert await do("events") == ["b reconnecting", "b reconnected"]

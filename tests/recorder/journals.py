@@ -68,7 +68,9 @@ class Journal:
     def start(self, lesson: str = "math", title: str = "Mathematics") -> "Journal":
         return self.event(0, "lesson_started", lesson=lesson, title=title, id="")
 
-    def publish(self, at: float, track: int, source: str, codec: str) -> "Journal":
+    def publish(
+        self, at: float, track: int, source: str, codec: str, **publisher: str | int
+    ) -> "Journal":
         kind, rate = ("audio", 48_000) if codec == "opus" else ("video", 90_000)
         return self.event(
             at,
@@ -79,6 +81,7 @@ class Journal:
             codec=codec,
             clock_rate=rate,
             parameters={},
+            **publisher,
         )
 
     def end(self, at: float) -> "Journal":

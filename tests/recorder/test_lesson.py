@@ -302,6 +302,26 @@ def test_an_unknown_codec_or_event_does_not_stop_the_rest(folder: Path, record: 
     assert manifest["counts"]["records_skipped"] == 3 + 60
 
 
+def test_a_school_that_speaks_does_not_spoil_the_teachers_recording(folder: Path, record: Record):
+    """The archive has one sound and one camera: they stay the teacher's."""
+    journal = lesson("H264", 6, ended=False)
+    who = {"identity": "hilltop", "role": "school", "member": 2}
+    journal.publish(1, 3, "microphone", "opus", **who).publish(1, 4, "camera", "H264", **who)
+    sound, picture = Sender(3, 48_000, base=99, ntp_offset=900), Sender(4, 90_000, ntp_offset=900)
+    journal.add(sound.frames(loop(media.audio(), 3), 1.2)).add(sound.reports(1.2, 4))
+    journal.add(picture.frames(loop(media.video(), 3), 1.2)).add(picture.reports(1.2, 4))
+    journal.event(4.5, "track_unpublished", track=3).event(4.5, "track_unpublished", track=4)
+    manifest = record(journal.end(7))
+    video, audio = playlists(folder)
+    assert manifest["entry"]["state"] == "complete"
+    assert video.duration == pytest.approx(6, abs=0.1)
+    assert len(hls.decode(video.joined())) == 180
+    assert [track["shown"] for track in manifest["tracks"]] == [True, True, False, False]
+    assert manifest["counts"]["records_skipped"] == 0
+    skews = hls.skews(hls.decode(video.joined()), hls.decode(audio.joined()))
+    assert max(map(abs, skews)) < 0.020
+
+
 def test_damaged_records_make_a_degraded_archive(record: Record):
     journal = lesson("H264", 4)
     journal.errors = 2

@@ -162,3 +162,38 @@ async def test_close_is_idempotent_and_silent_afterwards(wire: Wire) -> None:
     wire.ours.channels.close()
     wire.ours.channels.close()
     assert not wire.ours.channels.send("chat", "x")
+
+
+async def test_we_open_channels_as_asked() -> None:
+    wire = Wire()
+    theirs: list[RTCDataChannel] = []
+    wire.peer.on("datachannel", theirs.append)
+    wire.ours.channels.open("lossy", ordered=False, max_retransmits=0)
+    await wire.start()
+    wire.ours.channels.open("reliable")
+    await wire.settle()
+    assert wire.ours.opened == ["lossy", "reliable"]
+    assert [(c.label, c.ordered, c.maxRetransmits) for c in theirs] == [
+        ("lossy", False, 0),
+        ("reliable", True, None),
+    ]
+    got: list[Message] = []
+    theirs[1].on("message", got.append)
+    assert wire.ours.channels.send("reliable", "hello")
+    theirs[1].send("hello too")
+    await wire.settle()
+    assert got == ["hello"]
+    assert wire.ours.messages == [("reliable", "hello too")]
+    await wire.close()
+
+
+async def test_a_full_channel_says_when_it_takes_more(wire: Wire) -> None:
+    low: list[str] = []
+    wire.ours.channels._on_low = low.append
+    await wire.open("chat")
+    while wire.ours.channels.send("chat", b"x" * 16_000):
+        pass
+    assert low == []
+    await wire.settle()
+    assert low == ["chat"]
+    assert wire.ours.channels.send("chat", b"more")

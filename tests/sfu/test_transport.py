@@ -150,3 +150,36 @@ def test_credentials_are_ice_chars_and_long_enough() -> None:
     assert len(one.pwd) >= 22
     assert one.pwd.isalnum()
     assert one.pwd not in repr(one)
+
+
+@pytest.mark.parametrize("our_role", ["server", "client"])
+async def test_a_peer_may_shake_hands_before_its_answer_is_here(
+    native: FakeEngine, engine: Engine, our_role: str
+) -> None:
+    handler = Handler(native)
+    role = "server" if our_role == "server" else "client"
+    transport = Transport(engine, None, handler)
+    theirs = Dtls(THEIRS, "client" if role == "server" else "server", [OURS.fingerprint])
+    theirs.start()
+    transport.on_reachable("127.0.0.1", 9)
+    shake(native, transport, theirs)
+    assert not transport.connected
+    transport.send(b"too early")
+    transport.secure(Dtls(OURS, role, [THEIRS.fingerprint]))
+    shake(native, transport, theirs)
+    assert transport.connected
+    assert handler.heard == ["connected"]
+    transport.close()
+
+
+async def test_a_peer_without_an_answer_is_closed_like_any_other(
+    native: FakeEngine, engine: Engine
+) -> None:
+    handler = Handler(native)
+    transport = Transport(engine, None, handler)
+    for _ in range(100):
+        transport.on_dtls(b"\x16" * 100)
+    transport.close()
+    transport.close()
+    assert native.peers == {}
+    assert handler.heard == []

@@ -83,6 +83,16 @@ def test_one_address_may_stand_alone(tmp_path: Path) -> None:
     assert load(path).rtc.node_ip == ("203.0.113.5",)
 
 
+def test_ice_servers_are_named_as_browsers_name_them(tmp_path: Path) -> None:
+    text = f"keys: {{k: {SECRET}}}\nrtc: {{ice_servers: [{{urls: %s, username: u}}]}}\n"
+    (server,) = load(written(tmp_path, text % "'stun:stun.example'")).rtc.ice_servers
+    assert (server.urls, server.username) == (("stun:stun.example",), "u")
+    assert "rtc.ice_servers.0.urls" in refusal(written(tmp_path, text % "['http://a']"))
+    assert "rtc.ice_servers.0.urls" in refusal(written(tmp_path, text % "['turn:a>b']"))
+    broken = text.replace("username: u", """credential: 'a"b'""") % "'stun:a'"
+    assert "rtc.ice_servers.0.credential" in refusal(written(tmp_path, broken))
+
+
 def test_webhooks_are_signed_with_a_key_of_ours(tmp_path: Path) -> None:
     text = f"keys: {{k: {SECRET}}}\nwebhook: {{urls: ['https://a.example/h'], api_key: %s}}\n"
     assert load(written(tmp_path, text % "k")).webhook.urls == ("https://a.example/h",)

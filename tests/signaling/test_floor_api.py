@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.signaling.conftest import House, token
+from signaling.lesson import Rules
+from tests.signaling.conftest import House, offer, token
 
 FLOOR, HANDS = "/api/lessons/math/floor", "/api/lessons/math/hands"
 SCHOOL = {"identity": "hilltop", "name": "hilltop", "role": "school"}
@@ -27,6 +28,11 @@ async def lesson(house: House) -> House:
     return house
 
 
+@pytest.fixture
+def rules() -> Rules:
+    return Rules(max_schools=5)
+
+
 def school(identity: str = "hilltop") -> str:
     return token("school", identity=identity)
 
@@ -42,6 +48,33 @@ async def test_a_school_asks_gets_and_gives_back_the_floor(lesson: House) -> Non
     assert (status, state) == (200, {"holder": None, "hands": []})
     kinds = [event["type"] for event in lesson.journal()][-3:]
     assert kinds == ["hand_raised", "floor_granted", "floor_freed"]
+
+
+async def test_a_school_with_the_floor_speaks_by_whip(lesson: House) -> None:
+    refused = await lesson.post("/math/whip", offer("obs_publish"), school())
+    assert refused.status == 403
+    await ask(lesson, "POST", FLOOR, token("teacher"), {"identity": "hilltop"})
+    assert (await lesson.post("/math/whip", offer("obs_publish"), school("seaside"))).status == 403
+    encoder = await lesson.join("/math/whip", offer("chromium_publish"), school())
+    assert encoder.answer.count("a=recvonly") == 2  # no slides
+    await encoder.connect()
+    published = [e for e in lesson.journal() if e["type"] == "track_published"]
+    assert [(e["identity"], e["source"]) for e in published[3:]] == [
+        ("hilltop", "microphone"),
+        ("hilltop", "camera"),
+    ]
+    taken = sorted(number for number, t in lesson.native.uptracks.items() if t.mid in "01")[-2:]
+    assert (await ask(lesson, "DELETE", FLOOR, token("teacher")))[0] == 200
+    assert sorted(lesson.native.told("remove_uptrack")) == [(number,) for number in taken]
+
+
+async def test_the_floor_is_free_when_the_encoder_stops(lesson: House) -> None:
+    await ask(lesson, "POST", FLOOR, token("teacher"), {"identity": "hilltop"})
+    encoder = await lesson.join("/math/whip", offer("obs_publish"), school())
+    await encoder.connect()
+    await lesson.client.delete(encoder.location)
+    assert (await ask(lesson, "GET", FLOOR, school()))[1]["holder"] is None
+    assert len(await lesson.lessons()) == 1
 
 
 async def test_a_hand_is_lowered_by_its_school_or_the_teacher(lesson: House) -> None:

@@ -93,6 +93,7 @@ def test_the_journal_names_a_track_before_it_records_it() -> None:
         "codec": "H264",
         "clock_rate": 90000,
         "parameters": {"packetization-mode": "1"},
+        "member": 1,
         "identity": "wang",
         "role": "teacher",
     }

@@ -352,7 +352,9 @@ class Machine(RuleBasedStateMachine):
         audience = self.lesson.room.stage._audiences.get(wanted[0].session, Audience())
         admitted = audience.admits(viewer.identity, wanted[0].number)
         own = wanted[0].session == watch.session
-        allowed = viewer.grants.subscribe and admitted and not own
+        by_floor = watch.publication is None and watch.whose is Whose.FLOOR
+        echo = by_floor and members[wanted[0].session].identity == viewer.identity
+        allowed = viewer.grants.subscribe and admitted and not own and not echo
         return wanted[0].track.uptrack if allowed else None
 
     @invariant()

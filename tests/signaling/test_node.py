@@ -23,7 +23,7 @@ from aiortc import (
 
 from sfu.engine import Engine
 from sfu.stats import Counters, parse_stats
-from signaling import classroom
+from signaling import desk
 from signaling.config import NodeConfig, load
 from signaling.errors import ConfigError
 from signaling.node import Node, buffer_warning, own_addresses, own_cores, prepare_data_dir
@@ -151,7 +151,7 @@ async def test_a_client_that_takes_the_dtls_server_role(node: Node, http: Client
 async def test_a_reloaded_page_replaces_its_own_dead_connection(
     tmp_path: Path, http: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classroom, "SILENT_AFTER", 0.5)
+    monkeypatch.setattr(desk, "SILENT_AFTER", 0.5)
     rtc = configured(tmp_path).rtc.model_copy(update={"consent_timeout": 30.0})
     node = await Node.start(configured(tmp_path, rtc=rtc), dev=True)
     teacher = await teach(node, http)

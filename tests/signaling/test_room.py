@@ -151,6 +151,15 @@ def test_the_floor_moves_from_one_school_to_the_next(math: Lesson) -> None:
     assert Feed(20, 11) in do(math, Published("a", (track(11),)))
 
 
+def test_who_has_the_floor_does_not_hear_itself_by_another_seat(math: Lesson) -> None:
+    do(math, Join("w", "hilltop", Role.SCHOOL))
+    do(math, Watching("w", (Watch("w", 20, "microphone", "opus", Whose.FLOOR),)))
+    do(math, Watching("s2", (Watch("s2", 21, "microphone", "opus", Whose.FLOOR),)))
+    do(math, GrantFloor("t", "s"))
+    effects = do(math, Published("s", (track(10, "microphone", "opus"),)))
+    assert [effect for effect in effects if isinstance(effect, Feed)] == [Feed(21, 10)]
+
+
 def test_an_assistant_keeps_its_tracks_when_it_loses_the_floor(math: Lesson) -> None:
     do(math, Published("a", (track(10),)), GrantFloor("t", "a"))
     watch = Watch("s2", 20, "camera", "VP8", Whose.FLOOR)

@@ -118,6 +118,16 @@ async def test_a_teachers_token_watches_too_and_a_strangers_does_not(house: Hous
     assert (await house.post("/math/whep", offer("chromium_watch"), None)).status == 401
 
 
+async def test_an_observer_is_no_school(house: House) -> None:
+    await house.teach()
+    hidden = token("observer", identity="inspector", attributes={"role": "observer"})
+    watcher = await house.join("/math/whep", offer("chromium_watch"), hidden)
+    await watcher.connect()
+    assert house.native.sources[house.downtrack("1")] == house.uptrack("1")
+    assert (await house.lessons())[0]["schools"] == 0
+    assert house.journal()[-1]["role"] == "observer"
+
+
 async def test_the_end_disconnects_the_schools(house: House) -> None:
     teacher = await house.teach()
     school = await house.watch()

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from signaling.config import IceServer, NodeConfig, load
 from signaling.desk import SILENT_AFTER
 from tests import fake_media
 from tests.signaling.conftest import House, Peer, offer, token
@@ -101,6 +102,17 @@ async def test_a_second_teacher_is_409(house: House) -> None:
         assert response.status == 409
         assert (await response.json())["error"] == "This lesson has a teacher already."
     assert len(house.native.peers) == 1
+
+
+async def test_an_assistants_encoder_comes_beside_the_teachers(house: House) -> None:
+    await house.teach()
+    bearer = token("assistant", identity="li", attributes={"role": "assistant"})
+    second = await house.join("/math/whip", offer("obs_publish"), bearer)
+    await second.connect()
+    published = [e["role"] for e in house.journal() if e["type"] == "track_published"]
+    assert published == [*["teacher"] * 3, *["assistant"] * 2]
+    await house.client.delete(second.location)
+    assert len(await house.lessons()) == 1  # it was not the teacher who left
 
 
 async def test_a_silent_teacher_is_replaced_by_itself(house: House) -> None:
@@ -207,6 +219,46 @@ async def test_odd_names_and_methods(house: House) -> None:
     assert response.status == 405
     assert "POST" in response.headers["Allow"]
     assert (await house.client.delete("/math/whip/nothing")).status == 404
+
+
+async def test_a_session_is_not_read_or_replaced(house: House) -> None:
+    teacher = await house.teach()
+    for path in ("/math/whip", "/math/whep", teacher.location):
+        for method in ("GET", "HEAD", "PUT"):
+            response = await house.client.request(method, path)
+            assert response.status == 405, (method, path)
+
+
+class TestIceServers:
+    @pytest.fixture
+    def config(self) -> NodeConfig:
+        plain = load(None, dev=True)
+        servers = (
+            IceServer(urls=("stun:stun.school.example",)),
+            IceServer(
+                urls=("turn:turn.school.example?transport=udp", "turns:turn.school.example"),
+                username="me",
+                credential="word",
+            ),
+        )
+        return plain.model_copy(
+            update={"rtc": plain.rtc.model_copy(update={"ice_servers": servers})}
+        )
+
+    async def test_clients_are_told_of_those_that_are_configured(self, house: House) -> None:
+        response = await house.post("/math/whip", offer("obs_publish"), token("teacher"))
+        proof = 'username="me"; credential="word"; credential-type="password"'
+        assert response.headers.getall("Link") == [
+            '<stun:stun.school.example>; rel="ice-server"',
+            f'<turn:turn.school.example?transport=udp>; rel="ice-server"; {proof}',
+            f'<turns:turn.school.example>; rel="ice-server"; {proof}',
+        ]
+
+
+async def test_without_ice_servers_none_is_named(house: House) -> None:
+    response = await house.post("/math/whip", offer("obs_publish"), token("teacher"))
+    assert "Link" not in response.headers
+    assert response.headers["Accept-Patch"] == FRAGMENT
 
 
 async def test_preflight(house: House) -> None:

@@ -1,0 +1,1 @@
+"""Other people's clients, each driven through what it can do."""

@@ -1,0 +1,100 @@
+"""FFmpeg's whip muxer, as PyAV's wheels carry it: H264 and Opus, its own odd ICE and DTLS."""
+
+import asyncio
+import tempfile
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from clients.headless.api import Api
+from clients.headless.node import Node
+from clients.headless.watch import School
+from clients.headless.whip import Endpoint
+from tests.clients.clips import write_clip
+from tests.interop.row import Client, Row, Unavailable, until
+
+_WHY_NOT = "FFmpeg's muxer only publishes: it has no WHEP, no simulcast, no data, no ICE restart."
+
+
+async def check(node: Node, row: Row) -> None:
+    """It teaches a lesson from a file; a school decodes it."""
+    if "whip" not in av.formats_available:
+        raise Unavailable(f"PyAV {av.__version__} carries FFmpeg without its whip muxer (8.0).")
+    row.lacks(_WHY_NOT, "subscribe", "simulcast", "data", "resume")
+    async with Api(node.url) as api:
+        token = await api.become("teacher", "ffmpeg")
+        pupil = await api.become("school", "ffmpeg")
+        with tempfile.TemporaryDirectory() as folder:
+            clip = write_clip(Path(folder) / "clip.mp4", seconds=10, layout="stereo")
+            muxer = _Muxer(clip, f"{node.url}/ffmpeg/whip", token)
+            muxer.start()
+            try:
+                await until(lambda: _live(api, muxer), "the lesson")
+                row.holds("connect")
+                async with Endpoint(f"{node.url}/ffmpeg/whep", pupil) as endpoint:
+                    school = School(endpoint)
+                    await school.start()
+                    await until(lambda: _frames(school), "pictures")
+                    await school.stop()
+                row.holds("publish")
+            finally:
+                muxer.stop.set()
+                await asyncio.to_thread(muxer.join, 10)
+
+
+async def _live(api: Api, muxer: "_Muxer") -> bool:
+    if muxer.error is not None:
+        raise muxer.error
+    lesson = await api.live("ffmpeg")
+    return lesson is not None and len(lesson["tracks"]) == 2
+
+
+async def _frames(school: School) -> bool:
+    return school.report.video_frames > 30 and school.report.audio_packets > 50
+
+
+class _Muxer(threading.Thread):
+    """Sends a file's packets as they are, at their times, again and again."""
+
+    def __init__(self, clip: Path, url: str, token: str) -> None:
+        super().__init__(daemon=True)
+        self.stop = threading.Event()
+        self.error: Exception | None = None
+        self._clip = clip
+        self._url = url
+        self._token = token
+
+    def run(self) -> None:
+        try:
+            self._send()
+        except Exception as error:
+            self.error = error
+
+    def _send(self) -> None:
+        options = {"authorization": self._token}
+        with (
+            av.open(str(self._clip)) as source,
+            av.open(self._url, "w", format="whip", options=options) as target,
+        ):
+            streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+            began, offset = time.monotonic(), Fraction(0)
+            while not self.stop.is_set():
+                source.seek(0)
+                for packet in source.demux():
+                    if packet.dts is None or packet.time_base is None:
+                        continue
+                    due = offset + packet.dts * packet.time_base
+                    if self.stop.wait(max(0.0, float(due) - (time.monotonic() - began))):
+                        return
+                    shift = round(offset / packet.time_base)
+                    packet.pts = (packet.pts or 0) + shift
+                    packet.dts += shift
+                    packet.stream = streams[packet.stream.index]
+                    target.mux(packet)
+                offset += Fraction(10)
+
+
+CLIENT = Client(f"FFmpeg {av.ffmpeg_version_info} (WHIP)", check)

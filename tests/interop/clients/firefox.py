@@ -1,0 +1,5 @@
+"""t"""
+from tests.interop.row import Client
+def clients(): return []
+async def check(node,row): ...
+CLIENT=Client("firefox",check)
