@@ -83,7 +83,7 @@ function fresh(token: string, now: number): boolean {
 
 async function developerToken(role: Role, lesson: string): Promise<string> {
   try {
-    const answer = await ask('/api/dev/token', { json: { lesson, role, name: role } })
+    const answer = await ask('/api/dev/token', { json: { lesson, role } })
     const { token }: { token: string } = await answer.json()
     return token
   } catch (error) {
