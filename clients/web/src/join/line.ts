@@ -1,5 +1,5 @@
 /** The hint about a school's own connection, and how long it waits for repair. */
-import type { RemoteTrack, Room } from 'livekit-client'
+import type { RemoteTrack, Room, TrackPublication } from 'livekit-client'
 import { byId, say, show } from '../lib/dom'
 import { statistics } from '../lib/room'
 import { downlinkSample, quality, rates, type Sample, Steady } from '../lib/stats'
@@ -25,6 +25,8 @@ export class Line {
 
   /** `narrow`: a picture does not fit on it, however clean it is. `speaks`: we have the floor. */
   async measure({ narrow, speaks }: { narrow: boolean; speaks: boolean }): Promise<void> {
+    // Where all is switched off nothing comes, on the best of lines.
+    if (!this.#publications().some(({ isMuted, track }) => track && !isMuted)) return this.reset()
     const sample = downlinkSample((await statistics(this.#room)).values())
     const now = this.#last && rates(this.#last, sample)
     this.#last = sample
@@ -39,8 +41,11 @@ export class Line {
   }
 
   #receivers(): (RTCRtpReceiver | undefined)[] {
+    return this.#publications().map(({ track }) => (track as RemoteTrack | undefined)?.receiver)
+  }
+
+  #publications(): TrackPublication[] {
     const people = [...this.#room.remoteParticipants.values()]
-    const publications = people.flatMap((person) => [...person.trackPublications.values()])
-    return publications.map(({ track }) => (track as RemoteTrack | undefined)?.receiver)
+    return people.flatMap((person) => [...person.trackPublications.values()])
   }
 }

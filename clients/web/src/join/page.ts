@@ -34,6 +34,7 @@ export class JoinPage {
   #state: LinkState = 'connecting'
   #lessonId: string | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
+  #viewer: Viewer | undefined
   #line: Line | undefined
   #release: (() => void) | undefined
 
@@ -48,14 +49,15 @@ export class JoinPage {
     document.title = `${this.#lesson} · Tongbu 同步`
     byId('retry', HTMLButtonElement).addEventListener('click', () => location.reload())
     if (!isLessonName(this.#lesson)) return this.#fail('error.notFound')
-    const viewer = this.#viewer()
+    const viewer = this.#makeViewer()
+    this.#viewer = viewer
     this.#line = new Line(viewer.room)
     every(2000, () => this.#measure(viewer))
     every(LOOK_MS, () => this.#look())
     await viewer.run()
   }
 
-  #viewer(): Viewer {
+  #makeViewer(): Viewer {
     const viewer: Viewer = new Viewer({
       token: () => tokenFor('school', this.#lesson),
       network: watchNetwork(),
@@ -121,7 +123,9 @@ export class JoinPage {
 
   #hold(): void {
     this.#stage.hold()
-    this.#toast({ key: 'join.reconnecting' })
+    // Our own connection may be fine: then it is the teacher's that is lost.
+    const key = this.#viewer?.connected ? 'join.teacherAway' : 'join.reconnecting'
+    this.#toast({ key })
   }
 
   #open(): void {

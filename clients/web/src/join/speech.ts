@@ -5,7 +5,7 @@
 import { type Room, Track, type TrackPublishOptions } from 'livekit-client'
 import { openDevices, type Tracks } from '../lib/devices'
 import type { Key } from '../lib/i18n'
-import { cameraOptions } from '../lib/layers'
+import { cameraOptions, VOICE } from '../lib/layers'
 
 /** Enough for a class in front of one camera, and little enough for a school's line. */
 const CLASS: MediaTrackConstraints = {
@@ -48,7 +48,8 @@ export class Speech {
     const { camera, microphone } = await opening
     if (this.#opening !== opening || !this.#speaks) return
     const sending: Promise<unknown>[] = []
-    if (microphone) sending.push(this.#send(microphone, { source: Track.Source.Microphone }))
+    if (microphone)
+      sending.push(this.#send(microphone, { source: Track.Source.Microphone, ...VOICE }))
     if (camera) {
       const sizes = cameraOptions(camera.getSettings())
       // LiveKit's own clients send VP8: who joined earlier expects it of who speaks.

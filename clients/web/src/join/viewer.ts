@@ -1,5 +1,6 @@
 /** A school's place in the lesson: its state, and what there is to see and to hear. */
 import {
+  ConnectionState,
   type Participant,
   type RemoteAudioTrack,
   type Room,
@@ -53,6 +54,10 @@ export class Viewer {
 
   run(): Promise<void> {
     return this.#link.run()
+  }
+
+  get connected(): boolean {
+    return this.room.state === ConnectionState.Connected
   }
 
   get floor(): Floor {

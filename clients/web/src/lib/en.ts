@@ -77,6 +77,7 @@ export const en = {
   'join.waitingDetail': 'The lesson starts here by itself. You can leave this page open.',
   'join.connecting': 'Joining the lesson…',
   'join.reconnecting': 'The connection was lost. Reconnecting by itself…',
+  'join.teacherAway': 'The teacher’s connection was lost. The lesson continues here by itself.',
   'join.ended': 'The lesson has ended',
   'join.endedDetail': 'If the teacher starts again, it continues here by itself.',
   'join.replay': 'Watch it again',

@@ -17,8 +17,11 @@ import { haveRandomNames } from './uuid'
 export function makeRoom(): Room {
   haveRandomNames()
   setLogLevel(LogLevel.warn)
-  // Tracks are ours: the page that opened a device lets go of it.
-  return new Room({ stopLocalTrackOnUnpublish: false })
+  // Tracks are ours: the page that opened a device lets go of it. So is the goodbye: a teacher who is
+  // asked whether to leave the page may stay.
+  const room = new Room({ stopLocalTrackOnUnpublish: false, disconnectOnPageLeave: false })
+  addEventListener('pagehide', () => void room.disconnect())
+  return room
 }
 
 /** Enters the room. Throws HttpError, TypeError (nobody answers), NoPath or NoWebrtc. */

@@ -78,6 +78,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'join.waitingDetail': '开课后会自动播放，请让本页保持打开。',
   'join.connecting': '正在进入课堂…',
   'join.reconnecting': '连接中断，正在自动重新连接…',
+  'join.teacherAway': '老师的网络中断，恢复后会自动继续。',
   'join.ended': '已下课',
   'join.endedDetail': '如果老师再次开课，这里会自动继续。',
   'join.replay': '再看一遍',

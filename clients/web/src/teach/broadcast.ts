@@ -14,7 +14,7 @@ import {
 import { endLesson, type Source } from '../lib/api'
 import { type CodecName, publishCodec } from '../lib/codec'
 import { judgeTeacher } from '../lib/judge'
-import { cameraOptions, halve } from '../lib/layers'
+import { cameraOptions, halve, VOICE } from '../lib/layers'
 import { type Call, Link, type LinkState } from '../lib/link'
 import { enter, statistics } from '../lib/room'
 import { NoCodec } from '../lib/sentences'
@@ -35,7 +35,6 @@ export interface BroadcastOptions {
 /** Bits per second: what it is worth, not what the line could carry. */
 const SLIDES_BPS = 5_000_000
 const SLIDES_FPS = 15
-const VOICE_BPS = 40_000
 
 const SOURCES: Readonly<Record<Source, Track.Source>> = {
   microphone: Track.Source.Microphone,
@@ -149,7 +148,7 @@ export class Broadcast {
   }
 
   #manner(source: Source, track: MediaStreamTrack): TrackPublishOptions {
-    if (source === 'microphone') return { audioPreset: { maxBitrate: VOICE_BPS } }
+    if (source === 'microphone') return VOICE
     const codec = { videoCodec: this.#codec, backupCodec: false } as const
     if (source === 'camera') return { ...codec, ...cameraOptions(track.getSettings()) }
     // On a narrow line a page keeps its sharpness at the camera's cost.
