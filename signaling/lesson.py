@@ -171,6 +171,11 @@ class Lesson:
         """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
         return self.room.may_publish(session)
 
+    def require_free(self, identity: str) -> None:
+        """Raise TeacherPresent where the lesson is somebody else's than this teacher's."""
+        if self._owner not in (None, identity):
+            raise TeacherPresent("This lesson has a teacher already.")
+
     def may_watch(self, session: str, number: int) -> bool:
         """Whether a member may take this publication."""
         return self.room.may_watch(session, number)
@@ -214,8 +219,8 @@ class Lesson:
 
     def _admit_teacher(self, event: Join, rivals: Sequence[Member]) -> None:
         present = self.teacher
-        taken = present is not None and present not in rivals
-        if taken or self._owner not in (None, event.identity):
+        self.require_free(event.identity)
+        if present is not None and present not in rivals:
             raise TeacherPresent("This lesson has a teacher already.")
 
     def _admit_other(self, event: Join, rivals: Sequence[Member]) -> None:

@@ -8,9 +8,14 @@ export default defineConfig({
   build: {
     target: ['chrome103', 'firefox102', 'safari15.4'],
     assetsDir: 'assets',
-    // hls.js alone is above Vite's default limit of 500 kB; it is loaded only by the player.
+    // hls.js and LiveKit's client alone are above Vite's default limit of 500 kB; each page loads one.
     chunkSizeWarningLimit: 700,
     rollupOptions: { input: pages },
   },
-  server: { proxy: { '/api': 'http://localhost:7880' } },
+  server: {
+    proxy: {
+      '/api': 'http://localhost:7880',
+      '/rtc': { target: 'http://localhost:7880', ws: true },
+    },
+  },
 })

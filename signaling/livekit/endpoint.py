@@ -44,7 +44,10 @@ class LiveKitEndpoint:
         ]
 
     async def _validate(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        who, lesson = self._authorize(request)
+        room = self._rooms.find(lesson)
+        if room is not None and who.role == Role.TEACHER:
+            room.classroom.lesson.require_free(who.identity)
         return web.Response(text="success")
 
     async def _single(self, request: web.Request) -> web.StreamResponse:

@@ -9,8 +9,9 @@ PING_INTERVAL, PING_TIMEOUT = 5, 15
 """Seconds between a client's pings, and without an answer until it believes us gone."""
 PROTOCOL = 17
 """The newest version of the protocol whose messages we speak."""
-VERSION = "1.10.0"
-"""The version of LiveKit whose behaviour clients may expect."""
+VERSION = "1.13.7"
+"""The version of LiveKit whose behaviour clients may expect: the first to which browsers send VP9
+and AV1 as simulcast."""
 
 _SERVER = models.ServerInfo(
     edition=models.ServerInfo.Standard, version=VERSION, protocol=PROTOCOL, node_id="ND_tongbu"

@@ -77,8 +77,20 @@
     }
     return stream
   }
+  // The screen of the teacher's page: a still page.
+  async function page() {
+    const picture = canvas()
+    const context = picture.getContext('2d')
+    context.fillStyle = '#fff'
+    context.fillRect(0, 0, WIDTH, HEIGHT)
+    context.fillStyle = '#223'
+    context.font = '40px serif'
+    context.fillText('a² + b² = c²', 180, 190)
+    return picture.captureStream(5)
+  }
   const useRealFakes = new URLSearchParams(location.search).has('devices')
   if (navigator.mediaDevices && !useRealFakes) navigator.mediaDevices.getUserMedia = pattern
+  if (navigator.mediaDevices) navigator.mediaDevices.getDisplayMedia = page
 
   // Every connection of the page, for its statistics.
   const peers = []
@@ -89,13 +101,15 @@
     }
   }
 
-  async function inbound() {
+  async function reports(type) {
     const found = []
     for (const peer of peers)
       for (const report of (await peer.getStats()).values())
-        if (report.type === 'inbound-rtp') found.push({ ...report })
+        if (report.type === type) found.push({ ...report })
     return found
   }
+  const inbound = () => reports('inbound-rtp')
+  const outbound = () => reports('outbound-rtp')
 
   /** Mean difference per colour channel between a shown picture and the one that was drawn. */
   function difference(pixels, number) {
@@ -126,5 +140,5 @@
     return seen
   }
 
-  globalThis.testPattern = { sent, inbound, watch, RATE }
+  globalThis.testPattern = { sent, inbound, outbound, watch, RATE }
 })()

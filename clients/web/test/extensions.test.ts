@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { askForDependencies } from '../src/lib/extensions'
+import { askIn } from '../src/lib/extensions'
 
 const DESCRIPTOR =
   'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension'
@@ -11,7 +11,7 @@ test('a receiver asks for the dependency descriptor and leaves the rest alone', 
     { uri: 'urn:ietf:params:rtp-hdrext:toffset', direction: 'stopped' },
   ]
   let asked: unknown
-  askForDependencies({
+  askIn({
     getHeaderExtensionsToNegotiate: () => offered,
     setHeaderExtensionsToNegotiate: (extensions: unknown) => {
       asked = extensions
@@ -25,5 +25,5 @@ test('a receiver asks for the dependency descriptor and leaves the rest alone', 
 })
 
 test('a browser that cannot be asked is left alone', () => {
-  expect(() => askForDependencies({})).not.toThrow()
+  expect(() => askIn({})).not.toThrow()
 })

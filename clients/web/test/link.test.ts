@@ -1,31 +1,26 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { HttpError } from '../src/lib/http'
 import { judgeSchool } from '../src/lib/judge'
-import { Link, type LinkState, NoPath } from '../src/lib/link'
-import type { Call } from '../src/lib/whip'
+import { type Call, Elsewhere, Link, type LinkState, type Loss } from '../src/lib/link'
 
-/** A peer whose states the test sets. */
-class FakePeer extends EventTarget {
-  connectionState: RTCPeerConnectionState = 'new'
-  iceConnectionState: RTCIceConnectionState = 'new'
+/** A call whose end the test sets. */
+class FakeCall implements Call {
   closed = false
-
-  become(connection: RTCPeerConnectionState, ice?: RTCIceConnectionState): void {
-    this.connectionState = connection
-    if (ice) this.iceConnectionState = ice
-    this.dispatchEvent(new Event('connectionstatechange'))
-    if (ice) this.dispatchEvent(new Event('iceconnectionstatechange'))
-  }
+  end: (loss: Loss) => void = () => {}
+  refuse: (error: Error) => void = () => {}
+  readonly over = new Promise<Loss>((resolve, reject) => {
+    this.end = resolve
+    this.refuse = reject
+  })
 
   close(): void {
     this.closed = true
   }
 }
 
-/** A link whose dialling follows a script: an error to throw, or a peer that comes up. */
-function scene(script: (Error | FakePeer)[]) {
+/** A link whose dialling follows a script: an error to throw, or a call that is up. */
+function scene(script: (Error | FakeCall)[]) {
   const states: LinkState[] = []
-  const errors: unknown[] = []
   const network = new EventTarget()
   const dialled: number[] = []
   const link = new Link({
@@ -33,22 +28,15 @@ function scene(script: (Error | FakePeer)[]) {
       dialled.push(Date.now())
       const step = script.shift()
       if (!step || step instanceof Error) throw step ?? new TypeError('the script is over')
-      return {
-        peer: step as unknown as RTCPeerConnection,
-        resource: '/r',
-        answer: '',
-      } satisfies Call
+      return step
     },
     judge: (error, wasLive) => judgeSchool(error, wasLive, 0),
-    onState: (state, error) => {
-      states.push(state)
-      if (error) errors.push(error)
-    },
+    onState: (state) => states.push(state),
     network,
     random: () => 1,
   })
   const finished = link.run()
-  return { link, states, errors, network, dialled, finished }
+  return { link, states, network, dialled, finished }
 }
 
 const settle = () => vi.advanceTimersByTimeAsync(0)
@@ -62,76 +50,47 @@ afterEach(() => {
 })
 
 describe('Link', () => {
-  it('waits for the teacher by Retry-After, then goes live by itself', async () => {
-    const peer = new FakePeer()
+  it('waits by Retry-After, then goes live by itself', async () => {
     const { link, states, dialled } = scene([
       new HttpError(409, '', 3),
       new HttpError(409, '', 3),
-      peer,
+      new FakeCall(),
     ])
     await vi.advanceTimersByTimeAsync(6000)
     expect(dialled).toEqual([0, 3000, 6000])
-    peer.become('connected')
-    await settle()
     expect(states).toEqual(['connecting', 'waiting', 'waiting', 'live'])
     link.stop()
   })
 
-  it('makes a new session when the connection fails, and closes the old one', async () => {
-    const [first, second] = [new FakePeer(), new FakePeer()]
+  it('makes a new call when the old one is lost, and closes that', async () => {
+    const [first, second] = [new FakeCall(), new FakeCall()]
     const { link, states } = scene([first, second])
     await settle()
-    first.become('connected')
-    await settle()
-    first.become('failed')
+    first.end('lost')
     await vi.advanceTimersByTimeAsync(500)
     expect(first.closed).toBe(true)
-    second.become('connected')
-    await settle()
     expect(states).toEqual(['connecting', 'live', 'reconnecting', 'live'])
     link.stop()
   })
 
-  it('tells of the loss while the tracks still live, so that the last picture can be held', async () => {
-    const peer = new FakePeer()
-    const { link, states } = scene([peer])
+  it('tells of the loss before it closes the call, so that the last picture can be held', async () => {
+    const call = new FakeCall()
+    const { link, states } = scene([call])
     const seen: LinkState[][] = []
-    peer.close = () => void seen.push([...states])
+    call.close = () => void seen.push([...states])
     await settle()
-    peer.become('connected')
-    await settle()
-    peer.become('failed')
+    call.end('lost')
     await settle()
     expect(seen).toEqual([['connecting', 'live', 'reconnecting']])
     link.stop()
   })
 
-  it('forgives five seconds of silence, not more', async () => {
-    const peer = new FakePeer()
-    const { link, states } = scene([peer])
+  it('does not wait any longer once the network is back', async () => {
+    const call = new FakeCall()
+    const { link, network, dialled } = scene([call, new FakeCall()])
     await settle()
-    peer.become('connected', 'connected')
+    call.end('lost')
     await settle()
-    peer.become('disconnected', 'disconnected')
-    await vi.advanceTimersByTimeAsync(4900)
-    peer.become('connected', 'connected')
-    await vi.advanceTimersByTimeAsync(10_000)
-    expect(states.at(-1)).toBe('live')
-    peer.become('disconnected', 'disconnected')
-    await vi.advanceTimersByTimeAsync(5000)
-    expect(states.at(-1)).toBe('reconnecting')
-    link.stop()
-  })
-
-  it('leaves a network that is gone at once', async () => {
-    const [first, second] = [new FakePeer(), new FakePeer()]
-    const { link, states, network, dialled } = scene([first, second])
-    await settle()
-    first.become('connected')
-    await settle()
-    network.dispatchEvent(new Event('change'))
-    await settle()
-    expect(states.at(-1)).toBe('reconnecting')
     network.dispatchEvent(new Event('change'))
     await settle()
     expect(dialled).toHaveLength(2)
@@ -146,27 +105,14 @@ describe('Link', () => {
     link.stop()
   })
 
-  it('says when the node answers but no path opens', async () => {
-    const peer = new FakePeer()
-    const { link, errors } = scene([peer])
-    await vi.advanceTimersByTimeAsync(12_000)
-    expect(errors[0]).toBeInstanceOf(NoPath)
-    expect(peer.closed).toBe(true)
-    link.stop()
-  })
-
   it('ends with the bell, looks later, and goes on when the lesson does', async () => {
-    const [first, second] = [new FakePeer(), new FakePeer()]
-    const { link, states, dialled } = scene([first, new HttpError(409, '', 2), second])
+    const [first, second] = [new FakeCall(), new FakeCall()]
+    const { link, states, dialled } = scene([first, second])
     await settle()
-    first.become('connected')
-    await settle()
-    link.bell()
-    await vi.advanceTimersByTimeAsync(20_000)
-    expect(dialled).toEqual([0, 10_000, 20_000])
-    second.become('connected')
-    await settle()
-    expect(states).toEqual(['connecting', 'live', 'ended', 'ended', 'live'])
+    first.end('bell')
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(dialled).toEqual([0, 10_000])
+    expect(states).toEqual(['connecting', 'live', 'ended', 'live'])
     link.stop()
   })
 
@@ -178,17 +124,26 @@ describe('Link', () => {
     expect(dialled).toHaveLength(1)
   })
 
+  it('leaves its place to the same link in another window', async () => {
+    const call = new FakeCall()
+    const { states, finished, dialled } = scene([call])
+    await settle()
+    call.refuse(new Elsewhere())
+    await finished
+    expect(states).toEqual(['connecting', 'live', 'error'])
+    expect(call.closed).toBe(true)
+    expect(dialled).toHaveLength(1)
+  })
+
   it.each(['coming up', 'live', 'pausing'])('stops at once while %s', async (moment) => {
-    const peer = new FakePeer()
+    const call = new FakeCall()
     const { link, finished, dialled } = scene(
-      moment === 'pausing' ? [new HttpError(409, '', 9)] : [peer],
+      moment === 'pausing' ? [new HttpError(409, '', 9)] : [call],
     )
-    await settle()
-    if (moment === 'live') peer.become('connected')
-    await settle()
+    if (moment !== 'coming up') await settle()
     link.stop()
     await finished
-    expect(peer.closed).toBe(moment !== 'pausing')
+    expect(call.closed).toBe(moment !== 'pausing')
     expect(dialled).toHaveLength(1)
   })
 })

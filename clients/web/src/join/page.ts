@@ -1,34 +1,41 @@
 /** The classroom's page: its states, and the curtain in front of the pictures. */
 import { liveLessons } from '../lib/api'
 import { NoLink, tokenFor } from '../lib/auth'
+import { Chat } from '../lib/chat'
 import { byId, say, show, write } from '../lib/dom'
 import { every } from '../lib/every'
+import { Desk, type Floor } from '../lib/floor'
 import { isLessonName } from '../lib/lesson'
 import type { LinkState } from '../lib/link'
 import { watchNetwork } from '../lib/network'
-import { sentence } from '../lib/sentences'
+import { type Sentence, sentence } from '../lib/sentences'
 import { askForLink } from '../lib/shell'
-import { downlinkSample, quality, rates, type Sample, Steady } from '../lib/stats'
 import { keepAwake } from '../lib/wake'
-import { FullScreen, Stage } from './stage'
+import { FullScreen } from './fullscreen'
+import { Hand } from './hand'
+import { Line } from './line'
+import { Side } from './side'
+import { Speech } from './speech'
+import { Stage } from './stage'
 import { Viewer } from './viewer'
-import { Voice } from './voice'
+import { Voices } from './voice'
 
 /** A lesson whose camera is off shows no picture: then the curtain opens by itself. */
 const NO_PICTURE_MS = 4_000
-/** 500 schools ask this; it only backs up what the data channel says. */
+/** 500 schools ask this: it only backs up what the room says. */
 const LOOK_MS = 15_000
+/** How long a sentence about something that failed is shown. */
+const PROBLEM_MS = 8_000
 
 export class JoinPage {
   readonly #lesson: string
   readonly #status = byId('status', HTMLElement)
-  readonly #voice = new Voice()
   readonly #stage = new Stage(() => this.#open())
   #state: LinkState = 'connecting'
   #lessonId: string | undefined
-  #openTimer: ReturnType<typeof setTimeout> | undefined
-  #steady = new Steady()
-  #last: Sample | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #viewer: Viewer | undefined
+  #line: Line | undefined
   #release: (() => void) | undefined
 
   constructor(lesson: string) {
@@ -42,22 +49,46 @@ export class JoinPage {
     document.title = `${this.#lesson} · Tongbu 同步`
     byId('retry', HTMLButtonElement).addEventListener('click', () => location.reload())
     if (!isLessonName(this.#lesson)) return this.#fail('error.notFound')
-    const viewer = new Viewer({
-      lesson: this.#lesson,
+    const viewer = this.#makeViewer()
+    this.#viewer = viewer
+    this.#line = new Line(viewer.room)
+    every(2000, () => this.#measure(viewer))
+    every(LOOK_MS, () => this.#look())
+    await viewer.run()
+  }
+
+  #makeViewer(): Viewer {
+    const viewer: Viewer = new Viewer({
       token: () => tokenFor('school', this.#lesson),
       network: watchNetwork(),
       onState: (state, error) => this.#show(state, error),
-      onTracks: (tracks) => {
-        this.#voice.attach(tracks.voice)
-        this.#stage.attach(tracks)
+      onScene: (scene, heard) => {
+        this.#stage.handleScene(scene)
+        voices.handleTracks(heard)
       },
-      onSwitches: (switches) => this.#stage.handleSwitches(switches),
-      onQuality: (source, state) => this.#stage.handleQuality(source, state),
-      onNoCodec: () => this.#toast('error.codecView'),
+      onFloor: (floor) => floorChanged(floor),
+      onNoCodec: () => this.#problem({ key: 'error.codecView' }),
     })
-    every(2000, async () => this.#measure(await viewer.stats()))
-    every(LOOK_MS, () => this.#look())
-    await viewer.run()
+    const { room } = viewer
+    const voices = new Voices(room)
+    const side = new Side(room)
+    new Chat(room, (line) => side.handleLine(line))
+    const speech = new Speech(room, (key) => this.#problem({ key }))
+    const hand = new Hand({
+      desk: new Desk(room),
+      onRaise: () => void speech.prepare(),
+      onProblem: (problem) => {
+        this.#problem(problem)
+        floorChanged(viewer.floor)
+      },
+    })
+    const floorChanged = (floor: Floor) => {
+      const { identity, permissions } = room.localParticipant
+      const speaks = floor.holder === identity && permissions?.canPublish === true
+      speech.handleFloor(floor.hands.includes(identity), speaks)
+      hand.handleFloor(floor, identity)
+    }
+    return viewer
   }
 
   #show(state: LinkState, error?: unknown): void {
@@ -65,11 +96,13 @@ export class JoinPage {
       askForLink()
       return
     }
+    const before = this.#state
     this.#state = state
     this.#status.dataset.state = state
+    document.body.dataset.state = state
     say(this.#status, `state.${state}`)
-    if (state !== 'live') show(byId('quality', HTMLElement), false)
-    if (state === 'live') this.#live()
+    if (state !== 'live') this.#line?.reset()
+    if (state === 'live') this.#live(before)
     else if (state === 'reconnecting') this.#hold()
     else this.#curtain(state, error)
     this.#awake(state === 'live' || state === 'reconnecting')
@@ -80,27 +113,27 @@ export class JoinPage {
     this.#release = on ? (this.#release ?? keepAwake()) : undefined
   }
 
-  #live(): void {
+  #live(before: LinkState): void {
     this.#toast(undefined)
-    this.#last = undefined
-    this.#steady = new Steady()
-    clearTimeout(this.#openTimer)
-    this.#openTimer = setTimeout(() => this.#open(), NO_PICTURE_MS)
+    if (before === 'reconnecting') this.#stage.resume()
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#open(), NO_PICTURE_MS)
     setTimeout(() => void this.#look().catch(() => {}), 1000)
   }
 
   #hold(): void {
     this.#stage.hold()
-    this.#toast('join.reconnecting')
+    // Our own connection may be fine: then it is the teacher's that is lost.
+    const key = this.#viewer?.connected ? 'join.teacherAway' : 'join.reconnecting'
+    this.#toast({ key })
   }
 
   #open(): void {
-    if (this.#state === 'live' || this.#state === 'connecting')
-      show(byId('curtain', HTMLElement), false)
+    if (this.#state === 'live') show(byId('curtain', HTMLElement), false)
   }
 
   #curtain(state: Exclude<LinkState, 'live' | 'reconnecting'>, error: unknown): void {
-    clearTimeout(this.#openTimer)
+    clearTimeout(this.#timer)
     this.#toast(undefined)
     show(byId('curtain', HTMLElement), true)
     byId('curtain', HTMLElement).dataset.state = state
@@ -144,24 +177,20 @@ export class JoinPage {
     if (!mine.tracks.some((track) => track.source === 'slides')) this.#stage.handleSlidesUnlisted()
   }
 
-  #measure(report: RTCStatsReport | undefined): void {
-    if (!report || this.#state !== 'live') return
-    const sample = downlinkSample(report.values())
-    const now = this.#last && rates(this.#last, sample)
-    this.#last = sample
-    if (!now) return
-    const heard = this.#steady.next(quality(now))
-    // However clean a line is: one that a picture does not fit on is not good.
-    const word = heard === 'good' && this.#stage.narrow ? 'weak' : heard
-    const hint = byId('quality', HTMLElement)
-    hint.dataset.quality = word
-    show(hint, true)
-    say(byId('quality-word', HTMLElement), `quality.${word}`)
+  async #measure({ room, floor }: Viewer): Promise<void> {
+    if (this.#state !== 'live') return
+    const speaks = floor.holder === room.localParticipant.identity
+    await this.#line?.measure({ narrow: this.#stage.narrow, speaks })
   }
 
-  #toast(key: 'join.reconnecting' | 'error.codecView' | undefined): void {
+  #problem(problem: Sentence): void {
+    this.#toast(problem)
+    setTimeout(() => this.#state === 'live' && this.#toast(undefined), PROBLEM_MS)
+  }
+
+  #toast(said: Sentence | undefined): void {
     const toast = byId('toast', HTMLElement)
-    show(toast, key !== undefined)
-    if (key) say(toast, key)
+    show(toast, said !== undefined)
+    if (said) say(toast, said.key, said.params)
   }
 }

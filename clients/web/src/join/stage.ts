@@ -1,23 +1,43 @@
 /** The pictures: what is big, what is small, what is not there. */
-import { byId, face, say, show } from '../lib/dom'
-import type { Picture, Switches } from '../lib/signals'
+import { byId, say, show, write } from '../lib/dom'
 import { Pause } from './pause'
 import { SlidesPresence } from './presence'
-import type { Incoming } from './viewer'
+
+export interface Picture {
+  /** Undefined while none comes; the last one is then kept on screen. */
+  track: MediaStreamTrack | undefined
+  /** Whether its sender shows it. */
+  on: boolean
+  /** The line is too narrow for it: the node sends none for a while. */
+  paused: boolean
+}
+
+/** What there is to see. */
+export interface Scene {
+  camera: Picture
+  slides: Picture
+  /** Who has the floor, if anybody. */
+  floor: (Picture & { name: string; own: boolean }) | undefined
+}
+
+type Watched = 'camera' | 'slides'
 
 const STORE = 'tongbu.swapped'
 
 export class Stage {
   readonly #stage = byId('stage', HTMLElement)
-  readonly #camera = byId('camera-video', HTMLVideoElement)
-  readonly #slides = byId('slides-video', HTMLVideoElement)
+  readonly #videos = {
+    camera: byId('camera-video', HTMLVideoElement),
+    slides: byId('slides-video', HTMLVideoElement),
+    floor: byId('floor-video', HTMLVideoElement),
+  }
   readonly #swap = byId('swap', HTMLButtonElement)
   readonly #presence = new SlidesPresence()
-  readonly #pauses: Readonly<Record<Picture, Pause>> = { camera: new Pause(), slides: new Pause() }
+  readonly #pauses: Readonly<Record<Watched, Pause>> = { camera: new Pause(), slides: new Pause() }
+  readonly #rounds: Record<Watched, number> = { camera: 0, slides: 0 }
   readonly #onPicture: () => void
   #swapped = localStorage.getItem(STORE) === 'yes'
-  #cameraOn = true
-  #round = 0
+  #scene: Scene | undefined
 
   /** `onPicture` is called at every picture: it must be cheap. */
   constructor(onPicture: () => void) {
@@ -36,36 +56,29 @@ export class Stage {
     return this.#isPaused('camera') || this.#isPaused('slides')
   }
 
-  attach({ camera, slides }: Incoming): void {
-    const round = ++this.#round
-    this.#presence.handleNewTrack()
-    for (const pause of Object.values(this.#pauses)) pause.handleNewTrack()
-    slides.addEventListener('mute', () => this.#presence.handleMuted(performance.now()))
-    slides.addEventListener('unmute', () => this.#presence.handleUnmuted())
-    put(this.#camera, camera)
-    put(this.#slides, slides)
-    this.#follow(this.#camera, round, () => this.#cameraFrame())
-    // A track that ends turns its picture black, which is a frame too, but not one of slides.
-    this.#follow(this.#slides, round, () => slides.readyState === 'live' && this.#slidesFrame())
+  handleScene(scene: Scene): void {
+    const now = performance.now()
+    for (const source of ['camera', 'slides'] as const) {
+      const { track, paused } = scene[source]
+      if (track && put(this.#videos[source], track)) this.#begin(source, track)
+      this.#pauses[source].handleState(paused ? 'paused' : 'playing', now)
+      // There is no picture to wait for: the words in its place are what there is to see.
+      if (paused) this.#onPicture()
+    }
+    this.#presence.handleShared(scene.slides.on, now)
+    if (scene.floor?.track) put(this.#videos.floor, scene.floor.track)
+    this.#scene = scene
+    this.#draw()
   }
 
   /** Keeps the last pictures on screen until new tracks come. */
   hold(): void {
-    this.#camera.pause()
-    this.#slides.pause()
+    for (const video of Object.values(this.#videos)) video.pause()
   }
 
-  handleSwitches({ camera, slides }: Switches): void {
-    this.#cameraOn = camera
-    this.#presence.handleShared(slides, performance.now())
-    this.#draw()
-  }
-
-  handleQuality(source: Picture, state: 'paused' | 'playing'): void {
-    this.#pauses[source].handleState(state, performance.now())
-    // There is no picture to wait for: the words in its place are what there is to see.
-    if (state === 'paused') this.#onPicture()
-    this.#draw()
+  /** After `hold`: the same tracks go on. */
+  resume(): void {
+    for (const video of Object.values(this.#videos)) if (video.srcObject) play(video)
   }
 
   handleSlidesUnlisted(): void {
@@ -73,10 +86,25 @@ export class Stage {
     this.#draw()
   }
 
+  #begin(source: Watched, track: MediaStreamTrack): void {
+    this.#pauses[source].handleNewTrack()
+    const round = ++this.#rounds[source]
+    if (source === 'camera') {
+      this.#follow(source, round, () => this.#cameraFrame())
+      return
+    }
+    this.#presence.handleNewTrack()
+    track.addEventListener('mute', () => this.#presence.handleMuted(performance.now()))
+    track.addEventListener('unmute', () => this.#presence.handleUnmuted())
+    // A track that ends turns its picture black, which is a frame too, but not one of slides.
+    this.#follow(source, round, () => track.readyState === 'live' && this.#slidesFrame())
+  }
+
   /** Calls back at every frame that is shown of this round's track. */
-  #follow(video: HTMLVideoElement, round: number, onFrame: () => void): void {
+  #follow(source: Watched, round: number, onFrame: () => void): void {
+    const video = this.#videos[source]
     const frame = () => {
-      if (round !== this.#round) return
+      if (round !== this.#rounds[source]) return
       onFrame()
       if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(frame)
     }
@@ -99,7 +127,7 @@ export class Stage {
     if (redraw) this.#draw()
   }
 
-  #isPaused(source: Picture): boolean {
+  #isPaused(source: Watched): boolean {
     return this.#pauses[source].visible(performance.now())
   }
 
@@ -112,8 +140,9 @@ export class Stage {
   #draw(): void {
     const slides = this.slidesShown
     const [cameraPaused, slidesPaused] = [this.#isPaused('camera'), this.#isPaused('slides')]
+    const cameraOn = this.#scene?.camera.on ?? true
     // Words need no big place while there is a page to read.
-    const camera = this.#cameraOn && !cameraPaused
+    const camera = cameraOn && !cameraPaused
     const layout = !slides ? 'camera' : this.#swapped && camera ? 'camera-slides' : 'slides-camera'
     if (this.#stage.dataset.layout !== layout) this.#stage.dataset.layout = layout
     show(this.#swap, slides && camera)
@@ -121,61 +150,42 @@ export class Stage {
     show(byId('slides-paused', HTMLElement), slidesPaused)
     byId('camera-picture', HTMLElement).toggleAttribute('data-covered', !camera)
     show(byId('camera-off', HTMLElement), !camera)
-    if (!camera) this.#explain(slides, slidesPaused)
-  }
-
-  /** Says why there is no camera; below slides that are paused as well it is said already. */
-  #explain(slides: boolean, slidesPaused: boolean): void {
-    const detail = byId('camera-off-detail', HTMLElement)
-    say(
+    this.#drawFloor()
+    if (camera) return
+    const [title, detail] = [
       byId('camera-off-title', HTMLElement),
-      this.#cameraOn ? 'join.cameraPaused' : 'join.cameraOff',
-    )
-    show(detail, slidesPaused ? !slides : this.#cameraOn)
+      byId('camera-off-detail', HTMLElement),
+    ]
+    say(title, cameraOn ? 'join.cameraPaused' : 'join.cameraOff')
+    show(detail, cameraOn)
+    if (!cameraOn) return
     if (slidesPaused) say(detail, 'join.onlyVoice')
     else say(detail, slides ? 'join.slidesFirst' : 'join.voiceFirst')
   }
-}
 
-/** Full screen of the room; the bar hides while nobody moves. */
-export class FullScreen {
-  readonly #room = byId('room', HTMLElement)
-  readonly #button = byId('fullscreen', HTMLButtonElement)
-  #timer: ReturnType<typeof setTimeout> | undefined
-
-  constructor() {
-    show(this.#button, document.fullscreenEnabled)
-    this.#button.addEventListener('click', () => void this.#toggle())
-    document.addEventListener('fullscreenchange', () => this.#changed())
-    for (const kind of ['pointermove', 'pointerdown', 'keydown', 'focusin'])
-      this.#room.addEventListener(kind, () => this.#wake())
-  }
-
-  async #toggle(): Promise<void> {
-    if (document.fullscreenElement) await document.exitFullscreen()
-    else await this.#room.requestFullscreen().catch(() => {})
-  }
-
-  #changed(): void {
-    const full = document.fullscreenElement !== null
-    face(
-      this.#button,
-      full ? 'shrink' : 'expand',
-      full ? 'join.leaveFullscreen' : 'join.fullscreen',
-    )
-    this.#wake()
-  }
-
-  #wake(): void {
-    clearTimeout(this.#timer)
-    this.#room.classList.remove('still')
-    if (!document.fullscreenElement) return
-    this.#timer = setTimeout(() => this.#room.classList.add('still'), 3000)
+  #drawFloor(): void {
+    const floor = this.#scene?.floor
+    const picture = byId('floor-picture', HTMLElement)
+    this.#stage.toggleAttribute('data-floor', floor !== undefined)
+    show(picture, floor !== undefined)
+    if (!floor) return
+    picture.toggleAttribute('data-covered', !floor.on || floor.paused)
+    const name = byId('floor-name', HTMLElement)
+    if (floor.own) say(name, 'join.youSpeak')
+    else write(name, floor.name)
   }
 }
 
-function put(video: HTMLVideoElement, track: MediaStreamTrack): void {
+/** Shows this track; whether it was shown already is told by false. */
+function put(video: HTMLVideoElement, track: MediaStreamTrack): boolean {
+  const shown = video.srcObject instanceof MediaStream ? video.srcObject.getTracks()[0] : undefined
+  if (shown === track) return false
   video.srcObject = new MediaStream([track])
+  play(video)
+  return true
+}
+
+function play(video: HTMLVideoElement): void {
   // A muted video may always start by itself; a refusal here is only a newer srcObject.
   void video.play().catch(() => {})
 }

@@ -21,11 +21,21 @@ function negotiates(section: object): section is Negotiating {
   return 'getHeaderExtensionsToNegotiate' in section && 'setHeaderExtensionsToNegotiate' in section
 }
 
-/** Ask for the dependency descriptor where the browser lets itself be asked. */
-export function askForDependencies(section: object): void {
+/** Asks for the dependency descriptor in a section, where the browser lets itself be asked. */
+export function askIn(section: object): void {
   if (!negotiates(section)) return
   const extensions = section.getHeaderExtensionsToNegotiate()
   for (const extension of extensions)
     if (extension.uri === DEPENDENCY_DESCRIPTOR) extension.direction = 'sendrecv'
   section.setHeaderExtensionsToNegotiate(extensions)
+}
+
+/** Asks for it in every section that is added to receive pictures, whoever adds it. Call once. */
+export function askForDependencies(): void {
+  const add = RTCPeerConnection.prototype.addTransceiver
+  RTCPeerConnection.prototype.addTransceiver = function (trackOrKind, init) {
+    const section = add.call(this, trackOrKind, init)
+    if (trackOrKind === 'video') askIn(section)
+    return section
+  }
 }

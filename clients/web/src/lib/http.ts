@@ -17,21 +17,18 @@ export interface Ask {
   token?: string | undefined
   /** Sent as JSON. */
   json?: unknown
-  /** Sent as application/sdp. */
-  sdp?: string
   signal?: AbortSignal
 }
 
 /** Fetches; throws HttpError for a status of 400 or more, TypeError when nobody answers. */
 export async function ask(
   url: string,
-  { method, token, json, sdp, signal }: Ask = {},
+  { method, token, json, signal }: Ask = {},
 ): Promise<Response> {
   const headers = new Headers()
   if (token) headers.set('Authorization', `Bearer ${token}`)
   if (json !== undefined) headers.set('Content-Type', 'application/json')
-  if (sdp !== undefined) headers.set('Content-Type', 'application/sdp')
-  const body = sdp ?? (json === undefined ? null : JSON.stringify(json))
+  const body = json === undefined ? null : JSON.stringify(json)
   const request: RequestInit = { method: method ?? (body === null ? 'GET' : 'POST'), headers, body }
   const response = await fetch(url, signal ? { ...request, signal } : request)
   if (response.ok) return response

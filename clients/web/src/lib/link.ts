@@ -1,13 +1,13 @@
 /**
- * Keeps a call up: dials, watches, and dials again with a new session when the connection is lost.
+ * Keeps a call up: dials, waits for its end, and dials again when the connection is lost.
  *
  *     connecting -> live -> reconnecting -> live ... -> ended
  *         \-> waiting -> live (a school, before the teacher)      any -> error (a link that is refused)
  *
- * What an error means is the caller's `judge`: a school waits on 409, a teacher tries again.
+ * A call mends short losses by itself; here is what is left when it gives up. What an error means is
+ * the caller's `judge`.
  */
 import { backoff } from './backoff'
-import type { Call } from './whip'
 
 export type LinkState = 'connecting' | 'waiting' | 'live' | 'reconnecting' | 'ended' | 'error'
 
@@ -16,8 +16,17 @@ export type Verdict =
   | { state: 'error' }
   | { state: Exclude<LinkState, 'error' | 'live'>; afterMs?: number }
 
+/** How a call ends: the connection is lost for good, or the lesson is over. */
+export type Loss = 'lost' | 'bell'
+
+export interface Call {
+  /** Settles at its end; rejects where the node does not want us any more. */
+  over: Promise<Loss>
+  close(): void
+}
+
 export interface LinkOptions {
-  dial(signal: AbortSignal): Promise<Call>
+  dial(): Promise<Call>
   /** Pure: `wasLive` tells whether this link was ever up, `attempt` how many failed since. */
   judge(error: unknown, wasLive: boolean, attempt: number): Verdict
   onState(state: LinkState, error?: unknown): void
@@ -29,22 +38,25 @@ export interface LinkOptions {
 /** The connection did not come up in time, though the node answered. */
 export class NoPath extends Error {}
 
-const CONNECT_MS = 12_000
-const DISCONNECTED_MS = 5_000
+/** The same identity is here a second time: the newer one stays. */
+export class Elsewhere extends Error {}
+
+/** Somebody with authority took us out of the lesson. */
+export class Removed extends Error {}
+
 /** How often a school looks whether an ended lesson goes on. */
 export const AFTER_BELL_MS = 10_000
 
-type Loss = 'lost' | 'bell' | 'stopped'
-
 export class Link {
-  /** The call that is up or coming up. */
-  call: Call | undefined
   readonly #options: LinkOptions
   readonly #abort = new AbortController()
-  readonly #nudges = new EventTarget()
+  readonly #stopped: Promise<'stopped'>
 
   constructor(options: LinkOptions) {
     this.#options = options
+    this.#stopped = new Promise((resolve) =>
+      this.#abort.signal.addEventListener('abort', () => resolve('stopped'), { once: true }),
+    )
   }
 
   /** Runs until `stop` or an error that no retry can mend. */
@@ -71,83 +83,22 @@ export class Link {
     }
   }
 
-  /** The lesson ended: the call is over, but it may go on later. */
-  bell(): void {
-    this.#nudge('bell')
-  }
-
   stop(): void {
     this.#abort.abort()
-    this.#nudge('stop')
   }
 
-  async #oneCall(onUp: () => void): Promise<Loss> {
-    const call = await this.#options.dial(this.#abort.signal)
-    this.call = call
+  async #oneCall(onUp: () => void): Promise<Loss | 'stopped'> {
+    const call = await this.#options.dial()
     try {
-      await this.#up(call.peer)
+      if (this.#abort.signal.aborted) return 'stopped'
       onUp()
       this.#options.onState('live')
-      const loss = await this.#lost(call.peer)
-      // Told while the tracks still live: a page may hold its last picture before it turns black.
+      const loss = await Promise.race([call.over, this.#stopped])
       if (loss !== 'stopped') this.#options.onState(loss === 'bell' ? 'ended' : 'reconnecting')
       return loss
     } finally {
-      call.peer.close()
-      this.call = undefined
+      call.close()
     }
-  }
-
-  #up(peer: RTCPeerConnection): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const watch = new AbortController()
-      const settle = (act: () => void) => {
-        watch.abort()
-        clearTimeout(timer)
-        act()
-      }
-      const timer = setTimeout(() => settle(() => reject(new NoPath())), CONNECT_MS)
-      const look = () => {
-        if (peer.connectionState === 'connected') settle(resolve)
-        if (peer.connectionState === 'failed') settle(() => reject(new NoPath()))
-      }
-      peer.addEventListener('connectionstatechange', look, { signal: watch.signal })
-      this.#nudges.addEventListener('stop', () => settle(() => reject(new NoPath())), {
-        signal: watch.signal,
-      })
-      look()
-    })
-  }
-
-  /** Waits until the call is over: failed, silent for 5 s, on another network, or ended. */
-  #lost(peer: RTCPeerConnection): Promise<Loss> {
-    return new Promise((resolve) => {
-      const watch = new AbortController()
-      const { signal } = watch
-      let timer: ReturnType<typeof setTimeout> | undefined
-      const settle = (loss: Loss) => {
-        watch.abort()
-        clearTimeout(timer)
-        resolve(loss)
-      }
-      const look = () => {
-        clearTimeout(timer)
-        const { connectionState, iceConnectionState } = peer
-        if (connectionState === 'failed' || connectionState === 'closed') settle('lost')
-        else if (iceConnectionState === 'disconnected' || connectionState === 'disconnected')
-          timer = setTimeout(() => settle('lost'), DISCONNECTED_MS)
-      }
-      peer.addEventListener('connectionstatechange', look, { signal })
-      peer.addEventListener('iceconnectionstatechange', look, { signal })
-      // A node that shuts down says so in DTLS long before its silence is noticed.
-      const dtls = peer.sctp?.transport
-      dtls?.addEventListener('statechange', () => dtls.state === 'closed' && settle('lost'), {
-        signal,
-      })
-      this.#options.network?.addEventListener('change', () => settle('lost'), { signal })
-      this.#nudges.addEventListener('bell', () => settle('bell'), { signal })
-      this.#nudges.addEventListener('stop', () => settle('stopped'), { signal })
-    })
   }
 
   /** Sleeps; a network that came back or `stop` ends it early. */
@@ -161,11 +112,8 @@ export class Link {
       }
       const timer = setTimeout(settle, ms)
       this.#options.network?.addEventListener('change', settle, { signal: watch.signal })
-      this.#nudges.addEventListener('stop', settle, { signal: watch.signal })
+      this.#abort.signal.addEventListener('abort', settle, { signal: watch.signal })
+      if (this.#abort.signal.aborted) settle()
     })
-  }
-
-  #nudge(kind: 'bell' | 'stop'): void {
-    this.#nudges.dispatchEvent(new Event(kind))
   }
 }

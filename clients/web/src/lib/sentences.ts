@@ -2,7 +2,7 @@
 import { NoLink } from './auth'
 import { HttpError } from './http'
 import type { Key, Params } from './i18n'
-import { NoPath } from './link'
+import { Elsewhere, NoPath, Removed } from './link'
 
 /** The browser lacks this codec, or the node refused it. */
 export class NoCodec extends Error {
@@ -23,6 +23,8 @@ export function sentence(error: unknown): Sentence {
   if (error instanceof NoLink) return { key: 'error.noLink' }
   if (error instanceof NoCodec) return { key: 'error.codec', params: { codec: error.codec } }
   if (error instanceof NoWebrtc) return { key: 'error.noWebrtc' }
+  if (error instanceof Elsewhere) return { key: 'error.elsewhere' }
+  if (error instanceof Removed) return { key: 'error.removed' }
   if (error instanceof NoPath) return { key: 'error.noPath' }
   if (error instanceof HttpError) return ofStatus(error)
   // fetch rejects with TypeError when nobody answers (Fetch standard, "network error").

@@ -1,164 +1,163 @@
 /**
- * The teacher's way out: one WHIP session with three sections that always stand (voice, camera,
- * slides), so that a shared screen needs no new negotiation. The link replaces a lost session.
+ * The teacher's way out: voice, camera and slides as three tracks of one participant. What the page
+ * sends is what it has: a track that comes is published, one that goes is published no more, and a
+ * new connection gets them all again.
  */
+import {
+  type LocalTrackPublication,
+  type Room,
+  RoomEvent,
+  Track,
+  type TrackPublishOptions,
+  type VideoCodec,
+} from 'livekit-client'
 import { endLesson, type Source } from '../lib/api'
+import { type CodecName, publishCodec } from '../lib/codec'
 import { judgeTeacher } from '../lib/judge'
-import { Link, type LinkState } from '../lib/link'
-import { type CodecName, isRefused, markSlides, offerOrder, startAt } from '../lib/sdp'
-import { NoCodec, NoWebrtc } from '../lib/sentences'
-import { type Switches, TEACHER_CHANNEL, type TeacherSignal } from '../lib/signals'
-import { type Call, dial, endpoint, hangUp } from '../lib/whip'
-import { addCamera, fitCamera } from './layers'
+import { cameraOptions, halve, VOICE } from '../lib/layers'
+import { type Call, Link, type LinkState } from '../lib/link'
+import { enter, statistics } from '../lib/room'
+import { NoCodec } from '../lib/sentences'
+import type { Switches } from './studio'
 
 export interface BroadcastOptions {
+  room: Room
   lesson: string
   token: string
-  /** Offer only this codec. */
+  /** Send only in this codec. */
   codec: CodecName | undefined
   tracks: Record<Source, MediaStreamTrack | null>
+  switches: Switches
   network: EventTarget
   onState(state: LinkState, error?: unknown): void
 }
 
 /** Bits per second: what it is worth, not what the line could carry. */
-const SLIDES_BPS = 2_500_000
-const VOICE_BPS = 40_000
-/** A rural uplink of half a megabit is corrected within its first second. */
-const START_KBPS = 800
-/** Schools that come late learn the switches within this time. */
-const REPEAT_MS = 10_000
+const SLIDES_BPS = 5_000_000
+const SLIDES_FPS = 15
+
+const SOURCES: Readonly<Record<Source, Track.Source>> = {
+  microphone: Track.Source.Microphone,
+  camera: Track.Source.Camera,
+  slides: Track.Source.ScreenShare,
+}
 
 export class Broadcast {
+  readonly #room: Room
   readonly #options: BroadcastOptions
   readonly #link: Link
-  #senders = new Map<Source, RTCRtpSender>()
-  #channel: RTCDataChannel | undefined
-  #switches: Switches = { camera: true, slides: false }
-  #repeat: ReturnType<typeof setInterval> | undefined
+  readonly #codec: VideoCodec
+  #switches: Switches
+  /** One change after another: each is a negotiation. */
+  #work: Promise<void> = Promise.resolve()
 
+  /** Throws NoCodec. */
   constructor(options: BroadcastOptions) {
     this.#options = options
+    this.#room = options.room
+    this.#switches = options.switches
+    const formats = RTCRtpSender.getCapabilities?.('video')?.codecs ?? []
+    const codec = publishCodec(formats, options.codec)
+    if (!codec) throw new NoCodec(options.codec ?? 'H264')
+    this.#codec = codec
     const { network, onState } = options
-    this.#link = new Link({
-      dial: (signal) => this.#dial(signal),
-      judge: judgeTeacher,
-      onState,
-      network,
-    })
+    this.#link = new Link({ dial: () => this.#dial(), judge: judgeTeacher, onState, network })
+    this.#room.on(RoomEvent.Reconnecting, this.#onTrouble)
+    this.#room.on(RoomEvent.Reconnected, this.#onMended)
   }
+
+  // What the room mends by itself.
+  readonly #onTrouble = () => this.#options.onState('reconnecting')
+  readonly #onMended = () => this.#options.onState('live')
 
   start(): void {
-    this.#repeat = setInterval(() => this.#tell(), REPEAT_MS)
-    void this.#link.run().finally(() => clearInterval(this.#repeat))
+    void this.#link.run()
   }
 
-  /** Sends another track from now on; a lost session's successor sends it too. */
-  async replace(source: Source, track: MediaStreamTrack | null): Promise<void> {
+  /** Sends another track from now on; a new connection sends it too. */
+  replace(source: Source, track: MediaStreamTrack | null): void {
     this.#options.tracks[source] = track
-    await this.#senders.get(source)?.replaceTrack(track)
-    if (source === 'camera') await this.#fitCamera()
+    void this.#settle()
   }
 
   /** Tells schools what is switched off, so that they show words in place of a black picture. */
   announce(switches: Switches): void {
     this.#switches = switches
-    this.#tell()
+    void this.#settle()
   }
 
-  stats(): Promise<RTCStatsReport> | undefined {
-    return this.#link.call?.peer.getStats()
+  statistics(): Promise<Map<string, unknown>> {
+    return statistics(this.#room)
   }
 
-  /** Ends the lesson for everyone: by its session, or by its name when the session is gone. */
+  /** Ends the lesson for everyone. */
   async end(): Promise<void> {
-    const { lesson, token } = this.#options
-    const call = this.#link.call
-    try {
-      if (!call) throw new Error('no session is up')
-      await hangUp(call, token)
-    } catch {
-      await endLesson(lesson, token)
-    }
+    await endLesson(this.#options.lesson, this.#options.token)
     this.stop()
   }
 
   /** Leaves without ending the lesson. */
   stop(): void {
+    this.#room.off(RoomEvent.Reconnecting, this.#onTrouble)
+    this.#room.off(RoomEvent.Reconnected, this.#onMended)
     this.#link.stop()
   }
 
-  async #dial(signal: AbortSignal): Promise<Call> {
-    const { lesson, token, codec } = this.#options
-    if (!('RTCPeerConnection' in globalThis)) throw new NoWebrtc()
-    const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
+  async #dial(): Promise<Call> {
+    const call = await enter(this.#room, this.#options.token)
     try {
-      const sections = this.#sections(peer, lesson)
-      for (const section of [sections.camera, sections.slides]) preferCodec(section, codec)
-      const call = await dial(peer, endpoint(lesson, 'whip', token), signal, {
-        offer: (sdp) => markSlides(sdp, sections.slides.mid ?? ''),
-        answer: (sdp) => startAt(sdp, START_KBPS),
-      })
-      if (isRefused(call.answer, sections.camera.mid ?? '')) throw new NoCodec(codec ?? 'H264')
-      await this.#fitCamera()
-      return call
+      await this.#settle()
     } catch (error) {
-      peer.close()
+      call.close()
       throw error
     }
+    return call
   }
 
-  #sections(peer: RTCPeerConnection, lesson: string): Record<Source, RTCRtpTransceiver> {
-    const { tracks } = this.#options
-    const section = (source: Source, sendEncodings: RTCRtpEncodingParameters[]) => {
-      const kind = source === 'microphone' ? 'audio' : 'video'
-      const streams = [stream(lesson)]
-      const init: RTCRtpTransceiverInit = { direction: 'sendonly', streams, sendEncodings }
-      const transceiver = peer.addTransceiver(tracks[source] ?? kind, init)
-      this.#senders.set(source, transceiver.sender)
-      return transceiver
+  /** Makes what is published what there is to publish. */
+  #settle(): Promise<void> {
+    const work = this.#work.then(async () => {
+      for (const source of ['microphone', 'camera', 'slides'] as const)
+        if (this.#room.state === 'connected') await this.#settleOne(source)
+    })
+    this.#work = work.catch(() => {})
+    return work
+  }
+
+  async #settleOne(source: Source): Promise<void> {
+    const { localParticipant } = this.#room
+    const track = this.#options.tracks[source]
+    let published = localParticipant.getTrackPublication(SOURCES[source])
+    if (published?.track && published.track.mediaStreamTrack !== track) {
+      await localParticipant.unpublishTrack(published.track, false)
+      published = undefined
     }
-    const sections = {
-      microphone: section('microphone', [{ maxBitrate: VOICE_BPS }]),
-      camera: addCamera(tracks.camera?.getSettings(), (sizes) => section('camera', sizes)),
-      // On a narrow line a page keeps its sharpness at the camera's cost.
-      slides: section('slides', [{ maxBitrate: SLIDES_BPS, priority: 'high' }]),
-    }
-    this.#channel = peer.createDataChannel(TEACHER_CHANNEL)
-    this.#channel.addEventListener('open', () => this.#tell())
-    return sections
+    if (track && !published) published = await this.#publish(source, track)
+    if (published) await this.#mute(published, !this.#switches[source])
   }
 
-  /** Gives the camera the sizes that suit it, and what was agreed on with the node. */
-  async #fitCamera(): Promise<void> {
-    const sender = this.#senders.get('camera')
-    if (!sender) return
-    const parameters = sender.getParameters()
-    const size = this.#options.tracks.camera?.getSettings()
-    parameters.encodings = fitCamera(parameters.encodings, size, parameters.codecs?.[0]?.mimeType)
-    // Refused by a call that is over, or by a browser that goes on with what was offered.
-    await sender.setParameters(parameters).catch(() => {})
+  async #publish(source: Source, track: MediaStreamTrack): Promise<LocalTrackPublication> {
+    const published = await this.#room.localParticipant.publishTrack(track, {
+      source: SOURCES[source],
+      ...this.#manner(source, track),
+    })
+    if (source === 'camera') await halve(published.track?.sender)
+    // The client of LiveKit sets it to motion for some codecs: text would be blurred.
+    if (source === 'slides') track.contentHint = 'text'
+    return published
   }
 
-  #tell(): void {
-    if (this.#channel?.readyState !== 'open') return
-    const signal: TeacherSignal = { type: 'switches', ...this.#switches }
-    this.#channel.send(JSON.stringify(signal))
+  #manner(source: Source, track: MediaStreamTrack): TrackPublishOptions {
+    if (source === 'microphone') return VOICE
+    const codec = { videoCodec: this.#codec, backupCodec: false } as const
+    if (source === 'camera') return { ...codec, ...cameraOptions(track.getSettings()) }
+    // On a narrow line a page keeps its sharpness at the camera's cost.
+    const encoding = { maxBitrate: SLIDES_BPS, maxFramerate: SLIDES_FPS, priority: 'high' } as const
+    return { ...codec, simulcast: false, screenShareEncoding: encoding }
   }
-}
 
-/** A stream per lesson: its id groups voice and camera for lip sync. Made once per page. */
-const streams = new Map<string, MediaStream>()
-
-function stream(lesson: string): MediaStream {
-  const known = streams.get(lesson) ?? new MediaStream()
-  streams.set(lesson, known)
-  return known
-}
-
-function preferCodec(section: RTCRtpTransceiver, only: CodecName | undefined): void {
-  const codecs = RTCRtpSender.getCapabilities?.('video')?.codecs ?? []
-  const order = offerOrder(codecs, only)
-  if (order.length === 0 && only) throw new NoCodec(only)
-  if (order.length > 0) section.setCodecPreferences?.(order)
+  async #mute({ track }: LocalTrackPublication, off: boolean): Promise<void> {
+    if (!track || track.isMuted === off) return
+    await (off ? track.mute() : track.unmute())
+  }
 }

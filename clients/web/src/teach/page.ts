@@ -1,18 +1,22 @@
 /** The teacher's page: its states, and what each shows. */
 import { type LiveLesson, liveLessons } from '../lib/api'
 import { linkClaims, NoLink, tokenFor } from '../lib/auth'
+import { Chat } from '../lib/chat'
+import { askedCodec } from '../lib/codec'
 import { byId, face, say, show, write } from '../lib/dom'
 import { every } from '../lib/every'
 import type { Key } from '../lib/i18n'
 import { isLessonName, joinPath, lessonName } from '../lib/lesson'
 import type { LinkState } from '../lib/link'
 import { watchNetwork } from '../lib/network'
-import { askedCodec } from '../lib/sdp'
+import { makeRoom } from '../lib/room'
 import { type Sentence, sentence } from '../lib/sentences'
 import { askForLink } from '../lib/shell'
 import { clock } from '../lib/time'
 import { keepAwake } from '../lib/wake'
 import { Broadcast } from './broadcast'
+import { Guest } from './guest'
+import { People } from './people'
 import { Studio } from './studio'
 import { UplinkHint } from './uplink'
 
@@ -25,9 +29,10 @@ export class TeachPage {
   readonly #start = byId('go-live', HTMLButtonElement)
   readonly #status = byId('status', HTMLElement)
   readonly #network = watchNetwork()
+  readonly #room = makeRoom()
   readonly #hint = new UplinkHint()
   readonly #studio = new Studio({
-    onTrack: (source, track) => void this.#broadcast?.replace(source, track),
+    onTrack: (source, track) => this.#broadcast?.replace(source, track),
     onSwitches: (switches) => this.#broadcast?.announce(switches),
     onProblem: (problem) => this.#alert(problem ? { key: problem } : undefined),
   })
@@ -41,6 +46,9 @@ export class TeachPage {
   #stops: (() => void)[] = []
 
   async start(): Promise<void> {
+    new Chat(this.#room)
+    new Guest(this.#room)
+    new People(this.#room, (problem) => this.#alert(problem))
     const room = linkClaims()?.room
     this.#name.value = room ?? localStorage.getItem(LESSON) ?? ''
     this.#name.readOnly = room !== undefined
@@ -91,15 +99,16 @@ export class TeachPage {
 
   #begin(token: string): void {
     const broadcast = new Broadcast({
+      room: this.#room,
       lesson: this.#lesson,
       token,
       codec: askedCodec(location.search),
       tracks: { ...this.#studio.tracks },
+      switches: this.#studio.switches,
       network: this.#network,
       onState: (state, error) => this.#show(state, error),
     })
     this.#broadcast = broadcast
-    broadcast.announce(this.#studio.switches)
     broadcast.start()
     this.#startedAt = Date.now() / 1000
     this.#stops = [
@@ -109,7 +118,7 @@ export class TeachPage {
       every(1000, () =>
         write(byId('elapsed', HTMLElement), clock(Date.now() / 1000 - this.#startedAt)),
       ),
-      every(2000, async () => this.#hint.update(await broadcast.stats())),
+      every(2000, async () => this.#hint.update(await broadcast.statistics())),
       keepAwake(),
     ]
     byId('join-link', HTMLInputElement).value = location.origin + joinPath(this.#lesson)
@@ -146,6 +155,7 @@ export class TeachPage {
     const busy = state === 'connecting'
     show(byId('setup', HTMLElement), !started && state !== 'ended')
     show(byId('live-panel', HTMLElement), started)
+    show(byId('chat', HTMLElement), started)
     show(byId('elapsed', HTMLElement), started || state === 'ended')
     show(this.#start, !started && state !== 'ended')
     this.#start.disabled = busy

@@ -1,8 +1,5 @@
 /** The teacher's studio: pickers, preview, switches. It holds the tracks; others are told of changes. */
 import type { Source } from '../lib/api'
-import { byId, face, h, say, show } from '../lib/dom'
-import { type Key, onLanguage, t } from '../lib/i18n'
-import type { Switches } from '../lib/signals'
 import {
   devicesAllowed,
   listDevices,
@@ -10,8 +7,13 @@ import {
   openDevices,
   openScreen,
   screenAllowed,
-} from './devices'
+} from '../lib/devices'
+import { byId, face, h, say, show } from '../lib/dom'
+import { type Key, onLanguage, t } from '../lib/i18n'
 import { Meter } from './meter'
+
+/** What is on: what is there, and not switched off. */
+export type Switches = Readonly<Record<Source, boolean>>
 
 export interface StudioOptions {
   onTrack(source: Source, track: MediaStreamTrack | null): void
@@ -51,8 +53,12 @@ export class Studio {
   }
 
   get switches(): Switches {
-    const camera = this.tracks.camera !== null && !this.#cameraOff
-    return { camera, slides: this.tracks.slides !== null }
+    const { microphone, camera, slides } = this.tracks
+    return {
+      microphone: microphone !== null && !this.#muted,
+      camera: camera !== null && !this.#cameraOff,
+      slides: slides !== null,
+    }
   }
 
   hasSomething(): boolean {
@@ -117,6 +123,7 @@ export class Studio {
     this.#muted = !this.#muted
     if (this.tracks.microphone) this.tracks.microphone.enabled = !this.#muted
     this.#draw()
+    this.#options.onSwitches(this.switches)
   }
 
   #toggleCamera(): void {

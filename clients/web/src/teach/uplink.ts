@@ -10,8 +10,7 @@ export class UplinkHint {
   readonly #steady = new Steady()
   #last: Sample | undefined
 
-  update(report: RTCStatsReport | undefined): void {
-    if (!report) return
+  update(report: ReadonlyMap<string, unknown>): void {
     const sample = uplinkSample(report.values())
     const now = this.#last && rates(this.#last, sample)
     this.#last = sample

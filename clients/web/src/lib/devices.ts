@@ -1,7 +1,7 @@
 /** Cameras, microphones and the screen: what was picked, and the tracks it gives. */
 
-import type { Key } from '../lib/i18n'
-import { deviceSentence } from '../lib/sentences'
+import type { Key } from './i18n'
+import { deviceSentence } from './sentences'
 
 export interface Picked {
   /** A device id, `` for the browser's choice, or NONE. */
@@ -48,9 +48,12 @@ export function screenAllowed(): boolean {
  * Opens what was picked: both in one question to the user; when that fails, each by itself, so that a
  * missing camera does not take the microphone along. `problem` is the first thing that is missing.
  */
-export async function openDevices(picked: Picked): Promise<Tracks & { problem?: Key }> {
+export async function openDevices(
+  picked: Picked,
+  usual: MediaTrackConstraints = CAMERA,
+): Promise<Tracks & { problem?: Key }> {
   if (!devicesAllowed()) return { camera: null, microphone: null, problem: 'error.insecure' }
-  const [video, audio] = [wish(picked.camera, CAMERA), wish(picked.microphone, VOICE)]
+  const [video, audio] = [wish(picked.camera, usual), wish(picked.microphone, VOICE)]
   if (!video && !audio) return { camera: null, microphone: null }
   try {
     return split(await navigator.mediaDevices.getUserMedia({ video, audio }))
@@ -71,7 +74,7 @@ export async function openScreen(): Promise<MediaStreamTrack | null> {
   try {
     const stream = await navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio: false })
     const track = stream.getVideoTracks()[0] ?? null
-    if (track) track.contentHint = 'detail'
+    if (track) track.contentHint = 'text'
     return track
   } catch (error) {
     if (errorName(error) === 'NotAllowedError') return null
