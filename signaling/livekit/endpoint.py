@@ -112,7 +112,10 @@ class LiveKitEndpoint:
         joining: Joining,
     ) -> web.StreamResponse:
         """Whoever is not here any more, or never was, is told to begin anew."""
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # it has hung up again
+            return socket
         wire = Wire(socket)
         room = self._rooms.find(lesson)
         session = room.find(who.identity, joining.participant_sid) if room is not None else None
