@@ -37,7 +37,7 @@ const LEAST_ARRIVED: f64 = 0.6;
 /// If the rate must be reduced so soon after a cluster raised it, that was a mistake.
 const REGRET: Micros = 5 * SECOND;
 
-/// Padding to send now; see [`Prober::poll`].
+/// Padding to send now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// Of the cluster, for logs.
