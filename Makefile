@@ -15,7 +15,7 @@ SEEDS  ?= 10
 SYSTEMS ?= tongbu p2p livekit
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python test-web test-e2e instructions bench bench-quick bench-weaklink lint format selftest fuzz clean
+.PHONY: help run test test-rust test-python test-web test-e2e instructions interop interop-livekit bench bench-quick bench-weaklink lint format selftest fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,13 @@ test-web: $(WEB)/node_modules/.installed ## The web client's own tests
 test-e2e: $(VENV)/.dev $(WEB)/dist/.built ## Real browsers and other people's clients against real nodes
 	tests/tools.sh
 	$(BIN)/pytest tests/e2e tests/interop
+
+interop: $(VENV)/.dev ## Other people's clients against a node: who can do what (fetches them; ten minutes)
+	tests/tools.sh
+	@$(BIN)/python -m tests.interop.table $(INTEROP)
+
+interop-livekit: $(VENV)/.dev ## The tests of LiveKit's own Python SDK against a node (fetches them)
+	@$(BIN)/python -m tests.interop.livekit_suite
 
 bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into benchmarks/RESULTS.md (half an hour)
 	$(BIN)/python -m benchmarks.report --date $(DATE)

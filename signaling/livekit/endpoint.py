@@ -14,7 +14,8 @@ from signaling.auth import Permissions, verify
 from signaling.door import Door
 from signaling.edge import is_lesson_name, refusal
 from signaling.errors import NotAllowed
-from signaling.events import NOTHING, SOURCES, Grants, Role
+from signaling.events import Role
+from signaling.grants import grants_of
 from signaling.livekit import messages
 from signaling.livekit.errors import MalformedRequest
 from signaling.livekit.join import Joining, parse_join
@@ -90,7 +91,7 @@ class LiveKitEndpoint:
                     role=role,
                     name=who.name,
                     site=who.site,
-                    grants=_grants(who),
+                    grants=grants_of(who),
                     metadata=who.metadata,
                     attributes=who.attributes,
                 )
@@ -111,7 +112,10 @@ class LiveKitEndpoint:
         joining: Joining,
     ) -> web.StreamResponse:
         """Whoever is not here any more, or never was, is told to begin anew."""
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # it has hung up again
+            return socket
         wire = Wire(socket)
         room = self._rooms.find(lesson)
         session = room.find(who.identity, joining.participant_sid) if room is not None else None
@@ -146,17 +150,6 @@ def _token(request: web.Request) -> str | None:
     if scheme.lower() == "bearer":
         return token.strip()
     return request.query.get("access_token")
-
-
-def _grants(who: Permissions) -> Grants:
-    publish = (who.publish_sources or SOURCES) if who.publish else NOTHING
-    return Grants(
-        publish=publish,
-        subscribe=who.subscribe,
-        data=who.publish_data,
-        metadata=who.update_own_metadata,
-        hidden=who.hidden,
-    )
 
 
 async def allow_pages(request: web.Request, response: web.StreamResponse) -> None:

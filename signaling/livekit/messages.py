@@ -79,6 +79,14 @@ def stream_state(participant: str, track: str, *, paused: bool) -> bytes:
     return pack(stream_state_update=rtc.StreamStateUpdate(stream_states=[state]))
 
 
+def permission(participant: str, track: str, *, allowed: bool) -> bytes:
+    """Whether a publisher lets the client have a track."""
+    update = rtc.SubscriptionPermissionUpdate(
+        participant_sid=participant, track_sid=track, allowed=allowed
+    )
+    return pack(subscription_permission_update=update)
+
+
 def description(kind: str, sdp: str, number: int, tracks: Mapping[str, str]) -> bytes:
     """Our "answer" or "offer"; `tracks` maps mids to the sids of what we send there."""
     said = rtc.SessionDescription(type=kind, sdp=sdp, id=number, mid_to_track_id=tracks)

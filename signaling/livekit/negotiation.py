@@ -135,7 +135,7 @@ class Single:
         for mid in begun:
             self._handler.begun(self._placed[mid], self._connection.downtracks[mid])
         progress = begun or receiving > self._receiving or len(self._resting) < resting
-        self._stalled = self._asked and not progress
+        self._stalled = not progress and (self._asked or self._stalled)
         self._asked, self._receiving = False, receiving
         self.settle()
 

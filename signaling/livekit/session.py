@@ -83,7 +83,7 @@ class LiveKitSession:
         self._negotiator: Negotiator = (Single if joining.single else Dual)(house.media, self)
         self._publications = Publications(self.id, house, self._negotiator, self.send_signal)
         self._subscriptions = Subscriptions(
-            self.id, house, self._negotiator, auto=joining.auto_subscribe
+            self.id, house, self._negotiator, auto=joining.auto_subscribe, send=self.send_signal
         )
         self._requests = Requests(
             self.id,

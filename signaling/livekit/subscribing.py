@@ -1,6 +1,6 @@
 """What one participant watches: from what is announced, and what it asks for, to its downtracks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from livekit.protocol import models, rtc
@@ -33,14 +33,18 @@ class Subscriptions:
         negotiator: Negotiator,
         *,
         auto: bool,
+        send: Callable[[bytes], None],
     ) -> None:
+        """`send` tells the client."""
         self._session = session
         self._classroom = house.classroom
         self._presence = house.presence
         self._negotiator = negotiator
         self._auto = auto
+        self._send = send
         self._delivery = house.classroom.delivery
         self._interest = house.interest
+        self._denied: set[int] = set()  # which it was told that it may not have
         self._asked: dict[int, bool] = {}  # what the client has said itself, by number
         self._current: dict[int, _Subscription] = {}  # by number
 
@@ -54,11 +58,11 @@ class Subscriptions:
         """Begin what the client should get of these, end what it may no longer have."""
         for publication in publications:
             number = publication.number
-            wanted = (
-                publication.session != self._session
-                and self._asked.get(number, self._auto)
-                and self._classroom.lesson.may_watch(self._session, number)
-            )
+            if publication.session == self._session:
+                continue
+            may = self._classroom.lesson.may_watch(self._session, number)
+            self._tell_permission(publication, may)
+            wanted = may and self._asked.get(number, self._auto)
             if wanted and number not in self._current:
                 self._begin(publication)
             elif not wanted and number in self._current:
@@ -83,6 +87,7 @@ class Subscriptions:
     def forget(self, number: int) -> None:
         """A publication is withdrawn for good; its number does not come again."""
         self._asked.pop(number, None)
+        self._denied.discard(number)
         self.end(number)
 
     def begun(self, wanted: Wanted, downtrack: Downtrack) -> None:
@@ -130,6 +135,16 @@ class Subscriptions:
                 owner = self._presence.info(publication.session)
                 return (owner.sid, info.sid) if info is not None else None
         return None
+
+    def _tell_permission(self, publication: Publication, may: bool) -> None:
+        """A publisher does not let this client have a track, or lets it again."""
+        if may == (publication.number not in self._denied):
+            return
+        self._denied ^= {publication.number}
+        info = self._presence.track(publication.track.uptrack)
+        if info is not None:
+            owner = self._presence.info(publication.session).sid
+            self._send(messages.permission(owner, info.sid, allowed=may))
 
     def _begin(self, publication: Publication) -> None:
         info = self._presence.track(publication.track.uptrack)

@@ -54,7 +54,10 @@ async def connect_room(
 
 
 async def wait_until(
-    holds: Callable[[], Any], *, timeout: float = PATIENCE, message: str = "it did not happen"
+    holds: Callable[[], Any],
+    *,
+    timeout: float = PATIENCE,  # noqa: ASYNC109
+    message: str = "it did not happen",
 ) -> None:
     deadline = time.monotonic() + timeout
     while not holds():
@@ -63,7 +66,10 @@ async def wait_until(
 
 
 async def assert_eventually(
-    holds: Callable[[], Any], *, timeout: float = PATIENCE, message: str = "it did not happen"
+    holds: Callable[[], Any],
+    *,
+    timeout: float = PATIENCE,  # noqa: ASYNC109
+    message: str = "it did not happen",
 ) -> None:
     await wait_until(holds, timeout=timeout, message=message)
 
@@ -82,7 +88,7 @@ def expect_room_event(
     return happened
 
 
-async def await_event(happened: Awaitable[Any], timeout: float = PATIENCE) -> Any:
+async def await_event(happened: Awaitable[Any], timeout: float = PATIENCE) -> Any:  # noqa: ASYNC109
     return await asyncio.wait_for(happened, timeout)
 
 

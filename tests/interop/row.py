@@ -58,7 +58,7 @@ class Client:
     check: Check
 
 
-async def until(holds: Callable[[], Awaitable[Any]], what: str, patience: float = 30.0) -> Any:
+async def until(holds: Callable[[], Awaitable[Any]], what: str, patience: float = 60.0) -> Any:
     """The first truth that `holds` tells. Raises AssertionError."""
     deadline = time.monotonic() + patience
     while True:
@@ -81,7 +81,9 @@ async def lines_of(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
     complaints = asyncio.create_task(process.stderr.read())
     try:
         async with asyncio.timeout(patience):

@@ -13,8 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clients.headless.node import Node
-from tests.interop.clients import aiortc_whip, browser_livekit, ffmpeg, firefox, gstreamer
-from tests.interop.clients import python_livekit
+from tests.interop.clients import (
+    aiortc_whip,
+    browser_livekit,
+    ffmpeg,
+    firefox,
+    gstreamer,
+    python_livekit,
+)
 from tests.interop.row import COLUMNS, LACKS, Client, Row, Unavailable
 from tests.interop.venvs import InstallError
 

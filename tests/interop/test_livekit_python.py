@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from clients.headless.node import Node
 from signaling.auth import TokenRole, mint
@@ -39,12 +40,17 @@ def token(identity: str, role: TokenRole) -> str:
 
 
 @asynccontextmanager
-async def pair(url: str, url_of_bob: str, topology: str) -> AsyncIterator[Command]:
+async def pair(
+    url: str,
+    url_of_bob: str,
+    topology: str,
+    roles: tuple[TokenRole, TokenRole] = (TokenRole.ASSISTANT, TokenRole.SCHOOL),
+) -> AsyncIterator[Command]:
     """Two participants, anna who publishes and bob who listens."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(_PROGRAM)),
-        *(url, token("anna", TokenRole.ASSISTANT)),
-        *(url_of_bob, token("bob", TokenRole.SCHOOL), topology),
+        *(url, token("anna", roles[0])),
+        *(url_of_bob, token("bob", roles[1]), topology),
         stdin=PIPE,
         stdout=PIPE,
     )
@@ -125,3 +131,21 @@ async def test_an_outage_of_the_signalling_loses_nothing(node: Node, topology: s
         assert await do("wait_heard", "a", 1) == ["back"]
         assert (await do("wait_heard", "b", 20)) == messages, "nothing came twice"
         assert await do("events") == ["b reconnecting", "b reconnected"]
+
+
+@pytest.mark.parametrize("topology", ["single", "dual"])
+async def test_a_school_is_heard_while_it_has_the_floor(node: Node, topology: str) -> None:
+    url, roles = url_of(node), (TokenRole.SCHOOL, TokenRole.TEACHER)
+    bearer = {"Authorization": f"Bearer {token('bob', TokenRole.TEACHER)}"}
+    floor = f"{node.url}/api/lessons/math/floor"
+    async with pair(url, url, topology, roles) as do, ClientSession(headers=bearer) as http:
+        await do("join")
+        if topology == "single":  # the SDK waits 10 s before it believes that
+            with pytest.raises(AssertionError, match="publish"):
+                await do("publish", "microphone")
+        given = await http.post(floor, json={"identity": "anna"})
+        assert (await given.json())["holder"]["identity"] == "anna"
+        await do("publish", "microphone")
+        await do("wait_frames", "microphone", 20)
+        assert (await http.delete(floor)).status == 200
+        await do("wait_event", "b lost microphone")

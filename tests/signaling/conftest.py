@@ -44,7 +44,7 @@ def offer(name: str) -> str:
 
 
 def token(role: str, lesson: str | None = "math", identity: str = "wang", **changes: Any) -> str:
-    settings: dict[str, Any] = {"ttl": 60, "now": unix_now(), "name": identity, **changes}
+    settings: dict[str, Any] = {"ttl": 3600, "now": unix_now(), "name": identity, **changes}
     return mint(
         DEV_KEY, DEV_SECRET, role=TokenRole(role), identity=identity, lesson=lesson, **settings
     )

@@ -126,8 +126,10 @@ def test_whatever_happens(data: st.DataObject) -> None:
     def poll() -> None:
         for ticket in admission.poll(now):
             teaches = ticket.role is TEACHER
-            same = [t for t in waiting if t.lesson == ticket.lesson]
-            assert next(t for t in same if (t.role is TEACHER) == teaches) is ticket
+            same = [
+                t for t in waiting if t.lesson == ticket.lesson and (t.role is TEACHER) == teaches
+            ]
+            assert same[0] is ticket
             assert teaches or all(t.role is not TEACHER for t in waiting)
             waiting.remove(ticket)
             under_way.append(ticket)

@@ -146,12 +146,8 @@ async def test_a_publisher_may_stop_and_begin_again(
 async def test_who_may_publish_later_is_agreed_with_on_all_that_takes(
     connection: Connection, publishes_later: bool
 ) -> None:
-    text = capture("chromium_watch").replace(
-        "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
-        f"a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10 {RID}",
-    )
-    offer = parse_offer(text)
-    assert any((10, RID) in section.extensions for section in offer.sections), "as it should be"
+    offer = offered()
+    assert all(RID in dict(map(reversed, s.extensions)) for s in offer.sections[1:3])
     answering = Answering(connection, publishes_later=publishes_later)
     assert (RID in answering.answer(offer, watching(offer))) is publishes_later
 

@@ -1,13 +1,22 @@
-"""FFmpeg's whip muxer, as PyAV's wheels carry it: H264 and Opus, its own odd ICE and DTLS."""
+"""FFmpeg's whip muxer, as PyAV's wheels carry it: H264 and Opus, its own odd ICE and DTLS.
+
+It is given a certificate (`-cert_file`, `-key_file`): built with GnuTLS it would make itself one of
+P-224, a curve that OpenSSL 4 no longer knows in TLS (RFC 8422, section 5.1.1, deprecates it).
+"""
 
 import asyncio
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from clients.headless.api import Api
 from clients.headless.node import Node
@@ -29,7 +38,7 @@ async def check(node: Node, row: Row) -> None:
         pupil = await api.become("school", "ffmpeg")
         with tempfile.TemporaryDirectory() as folder:
             clip = write_clip(Path(folder) / "clip.mp4", seconds=10, layout="stereo")
-            muxer = _Muxer(clip, f"{node.url}/ffmpeg/whip", token)
+            muxer = _Muxer(clip, f"{node.url}/ffmpeg/whip", token, certificate(Path(folder)))
             muxer.start()
             try:
                 await until(lambda: _live(api, muxer), "the lesson")
@@ -59,13 +68,13 @@ async def _frames(school: School) -> bool:
 class _Muxer(threading.Thread):
     """Sends a file's packets as they are, at their times, again and again."""
 
-    def __init__(self, clip: Path, url: str, token: str) -> None:
+    def __init__(self, clip: Path, url: str, token: str, options: dict[str, str]) -> None:
         super().__init__(daemon=True)
         self.stop = threading.Event()
         self.error: Exception | None = None
         self._clip = clip
         self._url = url
-        self._token = token
+        self._options = {**options, "authorization": token}
 
     def run(self) -> None:
         try:
@@ -74,10 +83,9 @@ class _Muxer(threading.Thread):
             self.error = error
 
     def _send(self) -> None:
-        options = {"authorization": self._token}
         with (
             av.open(str(self._clip)) as source,
-            av.open(self._url, "w", format="whip", options=options) as target,
+            av.open(self._url, "w", format="whip", options=self._options) as target,
         ):
             streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
             began, offset = time.monotonic(), Fraction(0)
@@ -95,6 +103,27 @@ class _Muxer(threading.Thread):
                     packet.stream = streams[packet.stream.index]
                     target.mux(packet)
                 offset += Fraction(10)
+
+
+def certificate(folder: Path) -> dict[str, str]:
+    """One of P-256 for any DTLS, as options of FFmpeg's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "interop")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    files = {
+        "cert_file": made.public_bytes(pem),
+        "key_file": key.private_bytes(pem, form, serialization.NoEncryption()),
+    }
+    for option, text in files.items():
+        (folder / option).write_bytes(text)
+    return {option: str(folder / option) for option in files}
 
 
 CLIENT = Client(f"FFmpeg {av.ffmpeg_version_info} (WHIP)", check)

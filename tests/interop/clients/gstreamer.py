@@ -16,7 +16,9 @@ _SCHOOL = Path(__file__).with_name("gstreamer_whep.py")
 async def check(node: Node, row: Row) -> None:
     """It teaches, and it watches what it teaches; its two ends say a word to each other."""
     if not _SYSTEM_PYTHON.exists():
-        raise Unavailable("GStreamer's bindings belong to a Python of the system, and there is none.")
+        raise Unavailable(
+            "GStreamer's bindings belong to a Python of the system, and there is none."
+        )
     row.lacks("webrtcbin (1.22) sends no simulcast.", "simulcast")
     row.lacks("webrtcbin (1.22) cannot restart ICE.", "resume")
     async with Api(node.url) as api:

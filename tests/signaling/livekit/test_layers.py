@@ -1,0 +1,46 @@
+from typing import Any
+
+import pytest
+from livekit.protocol import models, rtc
+
+from signaling.delivery import ALL, Cap
+from signaling.livekit.layers import cap, taken
+
+CAMERA = models.TrackInfo(
+    layers=[
+        models.VideoLayer(quality=models.LOW, width=320, height=180),
+        models.VideoLayer(quality=models.MEDIUM, width=640, height=360),
+        models.VideoLayer(quality=models.HIGH, width=1280, height=720),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"quality": models.LOW}, Cap(stream=0)),
+        ({"quality": models.MEDIUM}, Cap(stream=1)),
+        ({"quality": models.HIGH}, Cap(stream=2)),
+        ({"quality": models.OFF}, Cap(paused=True)),
+        ({"disabled": True, "quality": models.HIGH}, Cap(paused=True)),
+        ({"width": 300, "height": 150, "quality": models.HIGH}, Cap(stream=0)),
+        ({"width": 500, "height": 300}, Cap(stream=1)),
+        ({"width": 4000, "height": 3000}, Cap(stream=2)),
+        ({"quality": models.LOW, "fps": 5}, Cap(stream=0, temporal=0)),
+    ],
+)
+def test_simulcast_is_capped_by_stream(settings: dict[str, Any], wanted: Cap) -> None:
+    assert cap(rtc.UpdateTrackSettings(**settings), CAMERA, 3) == wanted
+
+
+def test_a_single_stream_is_capped_by_layers() -> None:
+    low = rtc.UpdateTrackSettings(quality=models.LOW)
+    assert cap(low, CAMERA, 1) == Cap(spatial=0)
+    assert cap(rtc.UpdateTrackSettings(quality=models.HIGH), CAMERA, 1) == Cap(spatial=ALL)
+
+
+def test_what_may_be_wanted_in_the_words_of_dynacast() -> None:
+    assert [q.enabled for q in taken(1, 3)] == [True, True, False]
+    assert [q.enabled for q in taken(-1, 3)] == [False, False, False]
+    assert [(q.quality, q.enabled) for q in taken(0, 1)] == [(models.HIGH, True)]
+    assert [q.quality for q in taken(ALL, 2)] == [models.LOW, models.MEDIUM]
