@@ -121,7 +121,7 @@ class Single:
         """Answer; what waits gets the sections that the client offers to receive in."""
         offer = parse_offer(sdp, CONFERENCE)
         codecs = self._handler.plan(offer)
-        before, resting = set(self._placed), len(self._resting)
+        before, resting = self._given(), len(self._resting)
         receiving = sum(section.receives for section in offer.sections)
         self._free = {}
         pairs = zip(offer.sections, codecs, strict=True)
@@ -131,7 +131,8 @@ class Single:
         tracks = {mid: wanted.track for mid, wanted in self._placed.items()}
         self._handler.send_signal(messages.description("answer", answer, number, tracks))
         self._handler.carried_out()
-        begun = self._placed.keys() - before
+        # A track that the client takes in another form from now on has a new downtrack, too.
+        begun = [mid for mid, given in self._given().items() if given != before.get(mid)]
         for mid in begun:
             self._handler.begun(self._placed[mid], self._connection.downtracks[mid])
         progress = begun or receiving > self._receiving or len(self._resting) < resting
@@ -179,6 +180,12 @@ class Single:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _given(self) -> dict[str, tuple[int, int]]:
+        """By mid: which publication is sent there, and on which downtrack."""
+        tracks = self._connection.downtracks
+        placed = self._placed.items()
+        return {mid: (w.number, tracks[mid].id) for mid, w in placed if mid in tracks}
 
     def _count(self, kind: str) -> int:
         return sum(wanted.kind == kind for wanted in self._waiting.values())

@@ -81,11 +81,15 @@
   async function page() {
     const picture = canvas()
     const context = picture.getContext('2d')
-    context.fillStyle = '#fff'
-    context.fillRect(0, 0, WIDTH, HEIGHT)
-    context.fillStyle = '#223'
-    context.font = '40px serif'
-    context.fillText('a² + b² = c²', 180, 190)
+    const write = () => {
+      context.fillStyle = '#fff'
+      context.fillRect(0, 0, WIDTH, HEIGHT)
+      context.fillStyle = '#223'
+      context.font = '40px serif'
+      context.fillText('a² + b² = c²', 180, 190)
+    }
+    write()
+    setInterval(write, 200)
     return picture.captureStream(5)
   }
   const useRealFakes = new URLSearchParams(location.search).has('devices')

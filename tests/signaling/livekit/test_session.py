@@ -151,6 +151,20 @@ async def test_what_a_client_does_not_want_it_does_not_get(house: House) -> None
         assert infos[1].sid in (await bob.watch()).mid_to_track_id.values()
 
 
+async def test_a_track_that_is_taken_in_another_form_goes_on(house: House) -> None:
+    """As in Chromium's second offer, which livekit-client makes stereo."""
+    async with Client(house, "anna") as anna, Client(house, "bob", "school") as bob:
+        await anna.publish(*TRACKS)
+        await bob.hear_track("anna", 3)
+        await bob.shake_hands(await bob.watch())
+        usual = "useinbandfec=1"
+        assert usual in offer("chromium_watch")
+        answer = await bob.negotiate(offer("chromium_watch").replace(usual, f"{usual};stereo=1"))
+        assert len(answer.mid_to_track_id) == 3
+        for mid in answer.mid_to_track_id:
+            assert house.native.sources[house.downtrack(mid)] is not None
+
+
 async def test_a_setting_reaches_the_media_plane(house: House) -> None:
     async with Client(house, "anna") as anna, Client(house, "bob", "school") as bob:
         infos = await anna.publish(*TRACKS)

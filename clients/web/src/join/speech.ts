@@ -6,6 +6,7 @@ import { type Room, Track, type TrackPublishOptions } from 'livekit-client'
 import { openDevices, type Tracks } from '../lib/devices'
 import type { Key } from '../lib/i18n'
 import { cameraOptions, VOICE } from '../lib/layers'
+import { ours } from '../lib/room'
 
 /** Enough for a class in front of one camera, and little enough for a school's line. */
 const CLASS: MediaTrackConstraints = {
@@ -61,7 +62,7 @@ export class Speech {
   }
 
   #send(track: MediaStreamTrack, options: TrackPublishOptions): Promise<unknown> {
-    return this.#room.localParticipant.publishTrack(track, options)
+    return this.#room.localParticipant.publishTrack(ours(track), options)
   }
 
   async #unpublish(): Promise<void> {

@@ -47,7 +47,7 @@ export const en = {
   'people.title': 'Who is here',
   'people.nobody': 'Nobody yet. Send the schools the link above.',
   'people.grant': 'Give the floor',
-  'people.revoke': 'Take the floor back',
+  'people.revoke': 'Take it back',
   'people.lower': 'Lower this hand',
   'people.hands': 'Raised hands',
   'people.guest': 'The school that has the floor',

@@ -3,6 +3,9 @@ import {
   ConnectionError,
   DisconnectReason,
   isBrowserSupported,
+  LocalAudioTrack,
+  type LocalTrack,
+  LocalVideoTrack,
   LogLevel,
   Room,
   RoomEvent,
@@ -42,6 +45,12 @@ export async function enter(room: Room, token: string): Promise<Call> {
     room.off(RoomEvent.SignalConnected, noteAnswer)
   }
   return { over: end.over, close: () => void room.disconnect() }
+}
+
+/** A track that the page has opened: the client of LiveKit neither stops nor reopens it. */
+export function ours(track: MediaStreamTrack): LocalTrack {
+  const Kind = track.kind === 'audio' ? LocalAudioTrack : LocalVideoTrack
+  return new Kind(track, undefined, true) as LocalTrack
 }
 
 /** Calls back soon after anything in the room has changed, once for all that did. */

@@ -16,7 +16,7 @@ import { type CodecName, publishCodec } from '../lib/codec'
 import { judgeTeacher } from '../lib/judge'
 import { cameraOptions, halve, VOICE } from '../lib/layers'
 import { type Call, Link, type LinkState } from '../lib/link'
-import { enter, statistics } from '../lib/room'
+import { enter, ours, statistics } from '../lib/room'
 import { NoCodec } from '../lib/sentences'
 import type { Switches } from './studio'
 
@@ -137,7 +137,7 @@ export class Broadcast {
   }
 
   async #publish(source: Source, track: MediaStreamTrack): Promise<LocalTrackPublication> {
-    const published = await this.#room.localParticipant.publishTrack(track, {
+    const published = await this.#room.localParticipant.publishTrack(ours(track), {
       source: SOURCES[source],
       ...this.#manner(source, track),
     })
