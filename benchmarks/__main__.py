@@ -12,6 +12,7 @@ NAMES = (
     "latency",
     "joins",
     "memory",
+    "signaling",
     "flood",
     "capacity",
     "peers",
