@@ -32,6 +32,10 @@ find out; on a satellite's it takes as long."""
 STEPS, STEP_EVERY = 2.0, 60.0
 """Steps up that may follow each other, and seconds for another: at most two switches a minute."""
 
+WISH = 20.0
+"""Seconds after a viewer has said itself how much it wants, in which steps up wait for nothing
+and are not counted: until its line took one back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -55,6 +59,8 @@ class Demand:
     source: str
     ladder: Sequence[Layer]
     """The cheapest step first; empty while nothing is known of its cost."""
+    wished: float = -math.inf
+    """When the viewer last said itself how much it wants of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class Allocator:
             reserve = turn if self._turns_pages(demand) else 0.0
             place = self._places[downtrack]
             forced = not known or _must_have(demand, budget, left)
-            step = self._step(place, demand.ladder, left, reserve, forced, now)
+            step = self._step(place, demand, left, reserve, forced, now)
             layer = demand.ladder[step] if step is not None else None
             if place.move(layer, now):
                 changes.append(Grant(downtrack, layer))
@@ -163,20 +169,22 @@ class Allocator:
     def _step(
         self,
         place: "_Place",
-        steps: Sequence[Layer],
+        demand: Demand,
         budget: float,
         reserve: float,
         forced: bool,
         now: float,
     ) -> int | None:
         """The step to be on: the present one, a lower one that fits, or a higher one at last."""
+        steps = demand.ladder
+        eager = place.follows(demand.wished, now)
         least = 0 if forced else None
         fitting = _highest(steps, budget - reserve)
         if not place.begun:
             return least if fitting is None else fitting
         present = place.index(steps)
         if present is not None and steps[present].bits_per_second > budget * TOLERANCE:
-            place.fits_since = None
+            place.fits_since, place.fell = None, now
             lower = least if fitting is None else fitting
             return lower if _rank(lower) < present else present
         if present is None and forced:
@@ -187,10 +195,10 @@ class Allocator:
             return present
         if place.fits_since is None:
             place.fits_since = now
-        if now < place.fits_since + place.patience or self._steps < 1:
+        if not eager and (now < place.fits_since + place.patience or self._steps < 1):
             return present
         place.fits_since = None
-        self._steps -= 1
+        self._steps -= 0 if eager else 1
         return higher
 
     def _turns_pages(self, demand: Demand) -> bool:
@@ -214,6 +222,8 @@ class _Place:
         self.begun = False
         self.fits_since: float | None = None
         self.patience = PATIENCE
+        self.fell = -math.inf
+        """When the line took a step back."""
         self._layer: Layer | None = None
         self._rose = -math.inf
 
@@ -225,6 +235,12 @@ class _Place:
             if step.place == self._layer.place:
                 return index
         return _highest(steps, self._layer.bits_per_second)
+
+    def follows(self, wished: float, now: float) -> bool:
+        """Whether the viewer's own wish decides; what it takes back itself is not regretted."""
+        if wished > self._rose:
+            self._rose, self.patience = -math.inf, PATIENCE
+        return wished > self.fell and now < wished + WISH
 
     def move(self, layer: Layer | None, now: float) -> bool:
         """Take this step; whether it is another one."""

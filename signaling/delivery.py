@@ -109,6 +109,8 @@ class _Viewer:
     sources: dict[int, str] = field(default_factory=dict)
     """What is served as what, by downtrack."""
     caps: dict[int, Cap] = field(default_factory=dict)
+    wished: dict[int, float] = field(default_factory=dict)
+    """When a downtrack's cap was last another one."""
     fed: dict[int, int] = field(default_factory=dict)
     """Downtrack to uptrack."""
     paused: set[int] = field(default_factory=set)
@@ -172,17 +174,20 @@ class Delivery:
             return
         del self._of_downtrack[downtrack]
         viewer.caps.pop(downtrack, None)
+        viewer.wished.pop(downtrack, None)
         viewer.paused.discard(downtrack)
         if viewer.fed.pop(downtrack, None) is not None:
             self._look(viewer)
 
     def cap(self, session_id: str, downtrack: int, cap: Cap) -> None:
-        """A viewer wants no more than this of a track."""
+        """A viewer wants no more than this of a track, and that at once if its line carries it."""
         viewer = self._viewers.get(session_id)
         if viewer is None or downtrack not in viewer.sources:
             return
         before = viewer.caps.get(downtrack, Cap())
         viewer.caps[downtrack] = cap
+        if cap != before:
+            viewer.wished[downtrack] = self._loop.time()
         if cap.paused != before.paused and downtrack not in viewer.paused:
             self._engine.set_paused(downtrack, cap.paused)
         self._look(viewer)
@@ -244,7 +249,11 @@ class Delivery:
     def _look(self, viewer: _Viewer) -> None:
         viewer.allocator.set_demands(
             {
-                downtrack: Demand(viewer.sources[downtrack], cap.apply(self.layers(uptrack)))
+                downtrack: Demand(
+                    viewer.sources[downtrack],
+                    cap.apply(self.layers(uptrack)),
+                    viewer.wished.get(downtrack, -math.inf),
+                )
                 for downtrack, uptrack in viewer.fed.items()
                 if not (cap := viewer.caps.get(downtrack, _ALL)).paused
             }

@@ -38,9 +38,12 @@ class Offering:
         self._outstanding: tuple[OfferedSection, ...] | None = None
         self._again = False
 
-    def send(self, kind: str, codec: str, stream: str, track: str) -> str:
-        """Want to send a track, under these names; its mid. `offer` makes it so."""
-        ours = CODECS[codec]
+    def send(
+        self, kind: str, codec: str, stream: str, track: str, *, redundant: bool = True
+    ) -> str:
+        """Want to send a track, under these names; its mid. `offer` makes it so. Unless
+        `redundant`, its sound is never sent as RED."""
+        ours = CODECS[codec] if redundant else replace(CODECS[codec], red_payload_type=None)
         ssrc, rtx_ssrc, fec_ssrc = new_ssrcs(ours)
         sending = Sending(ssrc, rtx_ssrc, self._connection.cname, stream, track, fec_ssrc)
         section = OfferedSection(f"s{next(self._mids)}", kind, ours, sending)

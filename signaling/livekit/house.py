@@ -23,6 +23,8 @@ class House:
     media: MediaPlane
     video_codecs: tuple[str, ...]
     ice_servers: tuple[rtc.ICEServer, ...]
+    trailer: bytes
+    """What only the server's own frames would end with, to those who decrypt the others."""
     subscribed: Callable[[int], None]
     """To be told the number of a publication that somebody takes."""
     gone: Callable[[str], None]

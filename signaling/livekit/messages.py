@@ -32,8 +32,10 @@ def join(
     video_codecs: Iterable[str],
     ice_servers: Iterable[rtc.ICEServer],
     subscriber_primary: bool,
+    trailer: bytes,
 ) -> bytes:
-    """The first thing that a client hears."""
+    """The first thing that a client hears. Frames that end with `trailer` would be the server's
+    own, which are not encrypted where all others are."""
     codecs = [*(_MIME_TYPES[name] for name in video_codecs), "audio/opus", "audio/red"]
     return pack(
         join=rtc.JoinResponse(
@@ -47,6 +49,7 @@ def join(
             ping_timeout=PING_TIMEOUT,
             ping_interval=PING_INTERVAL,
             enabled_publish_codecs=[models.Codec(mime=mime) for mime in codecs],
+            sif_trailer=trailer,
         )
     )
 

@@ -11,7 +11,7 @@ What both are asked is the same; who asks is a `Negotiator`'s handler, the sessi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sfu.errors import NegotiationError
@@ -35,6 +35,8 @@ class Wanted:
     """The MediaStream's id as the client is told: publisher and stream."""
     track: str
     """Its sid."""
+    encrypted: bool = False
+    """From end to end: payloads must arrive as they were sent, so sound is not sent as RED."""
 
 
 class NegotiationHandler(ConnectionHandler, Protocol):
@@ -204,7 +206,11 @@ class Single:
             self._free[section.kind] = self._free.get(section.kind, 0) + 1
             return _rest(section)
         chosen = choose(section, wanted.codec)
-        return Send(chosen, wanted.stream, wanted.track) if chosen is not None else _rest(section)
+        if chosen is None:
+            return _rest(section)
+        if wanted.encrypted:
+            chosen = replace(chosen, red_payload_type=None)
+        return Send(chosen, wanted.stream, wanted.track)
 
     def _place(self, section: Section) -> Wanted | None:
         """Give a free section to the oldest that waits and can be decoded."""
@@ -280,7 +286,9 @@ class Dual:
 
     def want(self, wanted: Wanted) -> None:
         """It goes into the next offer."""
-        mid = self._offering.send(wanted.kind, wanted.codec, wanted.stream, wanted.track)
+        mid = self._offering.send(
+            wanted.kind, wanted.codec, wanted.stream, wanted.track, redundant=not wanted.encrypted
+        )
         self._wanted[mid] = wanted
         self._changed = True
 

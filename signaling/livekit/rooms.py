@@ -1,6 +1,7 @@
 """The LiveKit side of each lesson: who is in it by that protocol, and what they hear of it."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from livekit.protocol import models, rtc
@@ -30,6 +31,8 @@ from signaling.livekit.presence import Presence, Tell
 from signaling.livekit.rpc import ClassroomParticipant
 from signaling.livekit.session import LiveKitSession
 from signaling.registry import Registry
+
+_TRAILER_BYTES = 16
 
 
 class Room:
@@ -64,6 +67,7 @@ class Room:
                 rtc.ICEServer(urls=s.urls, username=s.username, credential=s.credential)
                 for s in ice_servers
             ),
+            trailer=secrets.token_bytes(_TRAILER_BYTES),
             subscribed=self._on_subscribed,
             gone=self._on_gone,
         )

@@ -165,6 +165,7 @@ class LiveKitSession:
                 video_codecs=house.video_codecs,
                 ice_servers=house.ice_servers,
                 subscriber_primary=not self._single,
+                trailer=house.trailer,
             )
         )
         for request in joining.add_tracks:

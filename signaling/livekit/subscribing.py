@@ -154,7 +154,9 @@ class Subscriptions:
         self._current[publication.number] = _Subscription(publication)
         stream = f"{owner}|{info.stream or info.sid}"
         track = publication.track
-        wanted = Wanted(publication.number, track.kind, track.codec, stream, info.sid)
+        wanted = Wanted(
+            publication.number, track.kind, track.codec, stream, info.sid, track.encrypted
+        )
         self._negotiator.want(wanted)
 
     def _start(self, subscription: _Subscription) -> None:

@@ -1,6 +1,7 @@
 """Who gets which layer: sound, then slides, then the camera; down at once, up slowly."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from sfu.allocation import (
     START,
     TOLERANCE,
     TURN_SHARE,
+    WISH,
     Allocator,
     Demand,
     Layer,
@@ -144,6 +146,28 @@ def test_patience_is_bounded_and_comes_back() -> None:
     viewer.tell(2_500_000)
     viewer.wait(MOST_PATIENCE + 5)
     assert viewer.camera == (2, 0, 2)
+
+
+def test_a_wish_costs_neither_patience_nor_steps_until_the_line_objects() -> None:
+    viewer = Viewer(550_000)
+    allocator, wish = viewer.allocator, viewer.now
+    allocator.set_demands({**DEMANDS, CAMERA: replace(DEMANDS[CAMERA], wished=wish)})
+    viewer.tell(10_000_000)
+    assert viewer.camera == (2, 0, 2)  # at once
+    viewer.tell(550_000)
+    viewer.now += 0.5
+    viewer.tell(10_000_000)
+    assert viewer.camera == (0, 0, 2)  # the line objected: patience again
+    viewer.wait(WISH)
+    assert viewer.camera == (2, 0, 2)
+
+
+def test_a_wish_is_forgotten_in_time() -> None:
+    viewer = Viewer(550_000)
+    demand = replace(DEMANDS[CAMERA], wished=viewer.now - WISH)
+    viewer.allocator.set_demands({**DEMANDS, CAMERA: demand})
+    viewer.tell(10_000_000)
+    assert viewer.camera == (0, 0, 2)
 
 
 def test_before_anything_is_known_the_smaller_picture_is_given_and_none_is_withheld() -> None:

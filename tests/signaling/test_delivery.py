@@ -169,6 +169,26 @@ async def test_a_viewer_gets_no_more_than_it_asks_for() -> None:
     await lesson.engine.close()
 
 
+async def test_what_a_viewer_chooses_comes_at_once_however_often_it_chose() -> None:
+    lesson = Lesson(Budgets())
+    viewer = lesson.seat("wide")
+    camera = viewer.watches[0].downtrack
+    await lesson.hear(
+        fake_media.LayersChanged(lesson.camera, CAMERA_RATES),
+        fake_media.LinkChanged(viewer.peer, 9_000_000),
+    )
+    lesson.loop.advance(6)
+    for stream in (0, 1, 2) * 5:
+        lesson.delivery.cap("wide", camera, Cap(stream=stream))
+        assert lesson.limit(viewer) == (stream, 0, 0)
+        lesson.loop.advance(1)
+    await lesson.hear(fake_media.LinkChanged(viewer.peer, 700_000))
+    assert lesson.limit(viewer) == (1, 0, 0)  # the line has the last word
+    await lesson.hear(fake_media.LinkChanged(viewer.peer, 9_000_000))
+    assert lesson.limit(viewer) == (1, 0, 0)
+    await lesson.engine.close()
+
+
 async def test_what_a_viewer_rests_is_no_demand_and_stays_at_rest() -> None:
     lesson = Lesson(Budgets())
     viewer = lesson.seat("narrow")

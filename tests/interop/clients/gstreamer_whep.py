@@ -37,8 +37,10 @@ class School:
         self.headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
         self.session = ""
         self.packets = {"audio": 0, "video": 0}
-        self.pipeline = Gst.parse_launch("webrtcbin name=peer bundle-policy=max-bundle")
-        self.peer = self.pipeline.get_by_name("peer")
+        self.pipeline = Gst.Pipeline()  # parse_launch makes none of one element
+        self.peer = Gst.ElementFactory.make("webrtcbin")
+        self.peer.props.bundle_policy = GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE
+        self.pipeline.add(self.peer)
         self.peer.connect("pad-added", self.take)
         self.peer.connect("notify::ice-gathering-state", self.gathered)
         self.pipeline.set_state(Gst.State.READY)
@@ -73,7 +75,7 @@ class School:
         if pad.direction != Gst.PadDirection.SRC:
             return
         sink = Gst.ElementFactory.make("fakesink")
-        sink.props.async_ = False
+        sink.set_property("async", False)
         self.pipeline.add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))

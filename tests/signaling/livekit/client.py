@@ -122,13 +122,16 @@ class Client:
         await self.peer.connect()
         return self.peer
 
-    async def publish(self, *cids: str) -> list[models.TrackInfo]:
+    async def publish(
+        self, *cids: str, encryption: models.Encryption.Type = models.Encryption.NONE
+    ) -> list[models.TrackInfo]:
         """Announce a microphone and two videos as `chromium_publish` offers them, connected."""
         infos = []
         kinds = (models.AUDIO, models.VIDEO, models.VIDEO)
         sources = (models.MICROPHONE, models.CAMERA, models.SCREEN_SHARE)
         for cid, kind, source in zip(cids, kinds, sources, strict=False):
-            await self.say(add_track=rtc.AddTrackRequest(cid=cid, type=kind, source=source))
+            request = rtc.AddTrackRequest(cid=cid, type=kind, source=source, encryption=encryption)
+            await self.say(add_track=request)
             infos.append((await self.hear("track_published")).track)
         await self.shake_hands(await self.negotiate(offer("chromium_publish")))
         return infos

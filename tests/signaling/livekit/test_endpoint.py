@@ -72,9 +72,16 @@ async def test_the_first_word_is_who_and_what_is_here(house: House, path: str) -
         assert join.ping_interval > 0
         assert join.ping_timeout > 0
         assert join.subscriber_primary is (path == "/rtc")
+        trailer = join.sif_trailer
+        assert len(trailer) == 16
         async with Client(house, "bob", "school", path=path) as bob:
             join = await bob.hear("join")
             assert [info.identity for info in join.other_participants] == ["anna"]
+            assert join.sif_trailer == trailer  # one lesson's, and of no other
+        carl = Client(house, "carl", path=path)
+        await carl.connect(token("assistant", lesson="physics", identity="carl"))
+        assert (await carl.hear("join")).sif_trailer != trailer
+        await carl.socket.close()
 
 
 async def test_a_lesson_whose_first_member_is_refused_is_forgotten(house: House) -> None:

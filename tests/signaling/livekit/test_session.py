@@ -44,6 +44,24 @@ async def test_what_one_publishes_another_gets(house: House, path: str) -> None:
         assert (await anna.hear("track_subscribed")).track_sid in {info.sid for info in infos}
 
 
+@pytest.mark.parametrize("encryption", [models.Encryption.NONE, models.Encryption.GCM])
+async def test_encrypted_sound_is_not_packed_anew(
+    house: House, encryption: models.Encryption.Type
+) -> None:
+    async with Client(house, "anna") as anna:
+        await anna.publish(*TRACKS, encryption=encryption)
+        async with Client(house, "bob", "school") as bob:
+            told = await bob.hear_track("anna", 3)
+            assert {info.encryption for info in told.tracks} == {encryption}
+            answer = await bob.watch()
+            sending = [s for s in answer.sdp.split("m=") if s.startswith("audio") and "ssrc" in s]
+            assert len(sending) == 1
+            assert ("red/48000" in sending[0]) == (encryption == models.Encryption.NONE)
+        async with Client(house, "carl", "school", "/rtc") as carl:
+            offered = (await carl.hear("offer")).sdp
+            assert ("red/48000" in offered) == (encryption == models.Encryption.NONE)
+
+
 async def test_we_offer_to_older_clients_even_nothing(house: House) -> None:
     async with Client(house, "bob", "school", "/rtc") as bob:
         first = await bob.hear("offer")
