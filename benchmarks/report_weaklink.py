@@ -10,7 +10,8 @@ A teacher and a viewer, each a Chromium, in two network namespaces joined by an 
 node is on the teacher's side. All is measured in the viewer's page (`benchmarks/linklab/metrics.py`
 tells how), the queue and the losses in the emulator. The teacher sends Opus at 40 kbit/s that never
 pauses, a camera of 960x540 in three layers of VP8, and slides of small Chinese text in AV1, which
-has tools for text on a screen: a new page every 8 s. `p2p` is the same teacher and the same link without a server: two stock Chromiums;
+has tools for text on a screen: a new page every 8 s.
+`p2p` is the same teacher and the same link without a server: two stock Chromiums;
 `livekit` is LiveKit with its congestion control in the place of our node. Their signalling does not
 go over the link, ours does. p50 is the median of the runs, p95 their 95th percentile towards the
 worse; a goal holds for p95."""
