@@ -72,6 +72,9 @@ async def give_the_floor(desk: Page, speaker: Page, others: list[Page]) -> float
     await expect(speaker.get_by_test_id("hand-status")).to_contain_text("number 1")
     await expect(asks).to_have_attribute("data-hand", "up")
     await expect(desk.get_by_test_id("hands")).to_have_text("1")
+    # Its camera is opened when the hand goes up; a teacher takes longer to see who asks.
+    drawn = await speaker.evaluate("testPattern.sent.number")
+    await speaker.wait_for_function(f"testPattern.sent.number > {drawn + 45}")
     watched = [(desk, "guest-video", 1), *((page, "floor-video", 2) for page in others)]
     arrivals = [
         asyncio.ensure_future(arrival)
