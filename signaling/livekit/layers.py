@@ -1,6 +1,7 @@
 """Which layers of a track a client wants, from what it says of its window. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from livekit.protocol import models, rtc
 
@@ -8,6 +9,8 @@ from signaling.delivery import ALL, Cap
 
 _QUALITIES = (models.LOW, models.MEDIUM, models.HIGH)
 _BY_QUALITY = {models.LOW: 0, models.MEDIUM: 1}
+_RIDS = ("q", "h", "f")
+"""A quarter, a half, the full picture: what clients call their simulcast streams."""
 
 
 def cap(settings: rtc.UpdateTrackSettings, info: models.TrackInfo, streams: int) -> Cap:
@@ -21,6 +24,14 @@ def cap(settings: rtc.UpdateTrackSettings, info: models.TrackInfo, streams: int)
     if streams > 1:
         return Cap(stream=min(place, streams - 1), temporal=temporal)
     return Cap(spatial=place, temporal=temporal)
+
+
+def offered(wish: Cap, rids: Sequence[str]) -> Cap:
+    """The same cap, its stream counted in the order of the publisher's offer: some SDKs offer the
+    largest picture first."""
+    if wish.stream < len(rids) <= len(_RIDS) and set(rids) == set(_RIDS[: len(rids)]):
+        return replace(wish, stream=rids.index(_RIDS[wish.stream]))
+    return wish
 
 
 def taken(most: int, count: int) -> list[rtc.SubscribedQuality]:

@@ -12,6 +12,7 @@ from signaling.livekit import messages
 from signaling.livekit.house import House
 from signaling.livekit.interest import NOTHING
 from signaling.livekit.layers import cap as cap_of
+from signaling.livekit.layers import offered
 from signaling.livekit.negotiation import Negotiator, Wanted
 
 
@@ -192,6 +193,7 @@ class Subscriptions:
             return
         cap = subscription.cap or Cap()
         if subscription.cap is not None:
-            self._delivery.cap(self._session, subscription.downtrack.id, cap)
+            rids = subscription.publication.track.rids
+            self._delivery.cap(self._session, subscription.downtrack.id, offered(cap, rids))
         stream = NOTHING if cap.paused else cap.stream
         self._interest.want(subscription.publication.number, self._session, stream)

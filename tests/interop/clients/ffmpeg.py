@@ -46,7 +46,7 @@ async def check(node: Node, row: Row) -> None:
                 async with Endpoint(f"{node.url}/ffmpeg/whep", pupil) as endpoint:
                     school = School(endpoint)
                     await school.start()
-                    await until(lambda: _frames(school), "pictures")
+                    await until(lambda: _frames(school, muxer), "pictures")
                     await school.stop()
                 row.holds("publish")
             finally:
@@ -61,7 +61,9 @@ async def _live(api: Api, muxer: "_Muxer") -> bool:
     return lesson is not None and len(lesson["tracks"]) == 2
 
 
-async def _frames(school: School) -> bool:
+async def _frames(school: School, muxer: "_Muxer") -> bool:
+    if muxer.error is not None:
+        raise muxer.error
     return school.report.video_frames > 30 and school.report.audio_packets > 50
 
 
@@ -88,7 +90,8 @@ class _Muxer(threading.Thread):
             av.open(self._url, "w", format="whip", options=self._options) as target,
         ):
             streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
-            began, offset = time.monotonic(), Fraction(0)
+            began, offset, end = time.monotonic(), Fraction(0), Fraction(0)
+            first = Fraction(0)  # Opus begins before the pictures, by its lookahead
             while not self.stop.is_set():
                 source.seek(0)
                 for packet in source.demux():
@@ -97,12 +100,14 @@ class _Muxer(threading.Thread):
                     due = offset + packet.dts * packet.time_base
                     if self.stop.wait(max(0.0, float(due) - (time.monotonic() - began))):
                         return
+                    first = min(first, packet.dts * packet.time_base)
                     shift = round(offset / packet.time_base)
                     packet.pts = (packet.pts or 0) + shift
                     packet.dts += shift
                     packet.stream = streams[packet.stream.index]
+                    end = max(end, (packet.dts + packet.duration) * packet.time_base)
                     target.mux(packet)
-                offset += Fraction(10)
+                offset = end - first
 
 
 def certificate(folder: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from signaling.delivery import ALL, Cap
-from signaling.livekit.layers import cap, taken
+from signaling.livekit.layers import cap, offered, taken
 
 CAMERA = models.TrackInfo(
     layers=[
@@ -44,3 +44,23 @@ def test_what_may_be_wanted_in_the_words_of_dynacast() -> None:
     assert [q.enabled for q in taken(-1, 3)] == [False, False, False]
     assert [(q.quality, q.enabled) for q in taken(0, 1)] == [(models.HIGH, True)]
     assert [q.quality for q in taken(ALL, 2)] == [models.LOW, models.MEDIUM]
+
+
+@pytest.mark.parametrize(
+    ("rids", "places"),
+    [
+        (("q", "h", "f"), (0, 1, 2)),
+        (("f", "h", "q"), (2, 1, 0)),  # as the Rust SDK offers
+        (("h", "q"), (1, 0)),
+        (("low", "mid", "high"), (0, 1, 2)),
+        (("q", "q", "q"), (0, 1, 2)),
+        ((), (0, 1)),
+    ],
+)
+def test_a_picture_size_is_found_wherever_the_publisher_offers_it(
+    rids: tuple[str, ...], places: tuple[int, ...]
+) -> None:
+    for size, place in enumerate(places):
+        assert offered(Cap(stream=size, temporal=1), rids) == Cap(stream=place, temporal=1)
+    assert offered(Cap(), rids) == Cap()
+    assert offered(Cap(paused=True), rids) == Cap(paused=True)
