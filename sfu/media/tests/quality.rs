@@ -163,7 +163,7 @@ fn two_viewers_with_different_limits_each_get_theirs() {
 fn who_comes_late_begins_with_the_past_and_asks_nobody() {
     let mut network = Network::new(1, 4);
     let mut teacher = Publisher::new(&mut network, LINK);
-    run(&mut network, &mut [&mut teacher], &mut [], 2, SECOND);
+    run(&mut network, &mut [&mut teacher], &mut [], 1, SECOND);
     let (asked, sent) = (teacher.keyframes_asked, teacher.keyframes_sent);
     let (joined, past) = (network.now, teacher.next);
     let mut viewers = [Viewer::new(&mut network, LINK, teacher.track)];
@@ -171,8 +171,8 @@ fn who_comes_late_begins_with_the_past_and_asks_nobody() {
         &mut network,
         &mut [&mut teacher],
         &mut viewers,
-        2,
-        2 * SECOND,
+        1,
+        4 * SECOND,
     );
     assert_eq!(
         (teacher.keyframes_asked, teacher.keyframes_sent),
@@ -189,7 +189,8 @@ fn who_comes_late_begins_with_the_past_and_asks_nobody() {
         let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
         if pair[1].number < past {
             assert!(step <= 90, "{step} ticks in the past");
-        } else if pair[1].number > past + 10 && step > 0 {
+        } else if pair[1].number > past + 30 && step > 0 {
+            // What came meanwhile was hurried too: a link that has told nothing yet carries little.
             assert!((2_700..=3_300).contains(&step), "{step} ticks live");
         }
     }
