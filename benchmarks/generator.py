@@ -150,12 +150,12 @@ class Clients:
             match event:
                 case Keys(profile, rx, tx):
                     self.native.set_keys(client, profile, rx, tx)
-                    if not connected.done():
-                        connected.set_result(None)
                 case Closed(reason) if not connected.done():
                     connected.set_exception(JoinError(reason))
                 case _:
                     pass
+        if dtls.complete and not connected.done():  # the server has seen our last flight
+            connected.set_result(None)
         while (datagram := dtls.poll_transmit()) is not None:
             self.native.send_dtls(client, datagram)
         if (delay := dtls.poll_timeout()) is not None and not connected.done():
