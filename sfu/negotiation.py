@@ -154,8 +154,9 @@ class Offer:
 
     @property
     def our_role(self) -> Role:
-        """We are the client whenever we may: its first STUN check tells us where the peer is, and a
-        round trip later it has our Finished. A client of ours would need one more (RFC 8842)."""
+        """We are the client whenever we may, as RFC 5763, section 5, recommends: the peer's first
+        STUN check tells us where it is, and 1.5 round trips later it has our Finished and can read
+        our media. As its server we would have to wait for a round trip more."""
         return "server" if self.setup == "active" else "client"
 
 
