@@ -9,8 +9,8 @@ that decoder with a state that has nothing to do with what follows:
 
 - The mix begins `_LEAD` before the newcomer is heard, with its predecessor alone: the same sound
   as before, which then changes by gain. It ends the same way.
-- The encoder is of the CELT kind (`lowdelay`), which keeps little state, and is fed the 80 ms before
-  the change first. After packets of the SILK kinds it is not: there the listener's decoder
+- The encoder is of the CELT kind (`lowdelay`), which keeps little state, and is first fed the
+  80 ms before the change. After packets of the SILK kinds it is not: there the listener's decoder
   resets its CELT part itself (RFC 6716, 4.5.2), and begins anew as the encoder does.
 - The encoder's lookahead is taken back by giving it sound from that much later.
 

@@ -21,8 +21,8 @@ DTX = b"\xf8"
 
 def track(number: int, packets: Iterable[bytes], at: float = 0.0, delay: float = 0.03) -> list:
     """(arrival, lesson time, track, packet) of a microphone that begins at `at`."""
-    times = (at + n * 0.02 for n, _ in enumerate(packets))
-    return [(t + delay, round(t * 1e6), number, data) for t, data in zip(times, packets)]
+    times = [(at + n * 0.02, data) for n, data in enumerate(packets)]
+    return [(time + delay, round(time * 1e6), number, data) for time, data in times]
 
 
 def play(*tracks: list, events: Iterable[tuple] = (), mixer: Mixer | None = None) -> list[Sound]:
