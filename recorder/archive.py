@@ -8,15 +8,16 @@
         poster.jpg
     lessons/<lesson id>/manifest.json   written last: its presence says that the rest is whole
 
-Every file appears whole, by a rename. A published segment is never changed; replaying a journal
-publishes the same bytes again, which is then no write at all.
+Every file appears whole, by a rename, but for a segment: it grows part by part until it is listed
+(`recorder.segments`). A published segment is never changed; replaying a journal publishes the
+same bytes again, which is then no write at all.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from typing import Any
 
 from recorder import playlist
 from recorder.errors import ArchiveError
+from recorder.news import News
 
 LESSON_ID = re.compile(r"(\d{8}-\d{6})-([\w-]{1,64})-[0-9a-f]{4}")
 """`YYYYMMDD-HHMMSS-<name>-<4 hex>`, UTC; group 1 is the time, group 2 the lesson's name."""
@@ -113,8 +115,10 @@ class Manifest:
 class LessonFolder:
     """The folder of one lesson; all writing of the recorder goes through here. Raises OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[News], None] = lambda news: None) -> None:
+        """`tell` hears of every part as it is published."""
         self.path = path
+        self.tell = tell
         self.id = path.name
         self.journal = path / "journal"
         self.media = path / "media"
@@ -131,7 +135,13 @@ class LessonFolder:
     def publish(self, name: str, data: bytes) -> None:
         """Put a file into the media folder for good."""
         self._put(name, data)
-        self._note(name, len(data), hashlib.sha256(data).hexdigest())
+        self.add(name, len(data), hashlib.sha256(data).hexdigest())
+
+    def add(self, name: str, size: int, digest: str) -> None:
+        """Take note of a media file that is there for good; `digest` is its SHA-256."""
+        if name not in self._files:
+            self.bytes += size
+        self._files[name] = _facts(size, digest)
 
     def adopt(self, temporary: Path, name: str) -> None:
         """Publish a file that was written elsewhere in this folder."""
@@ -140,7 +150,7 @@ class LessonFolder:
             os.fsync(file.fileno())
         size = temporary.stat().st_size
         temporary.replace(self.media / name)
-        self._note(name, size, digest)
+        self.add(name, size, digest)
 
     def replace(self, name: str, data: bytes) -> None:
         """Publish a file that may change: a master playlist, the poster."""
@@ -177,7 +187,7 @@ class LessonFolder:
             name = path.relative_to(self.media).as_posix()
             if path.is_file() and not path.name.startswith(".") and name not in self._files:
                 data = path.read_bytes()
-                self._note(name, len(data), hashlib.sha256(data).hexdigest())
+                self.add(name, len(data), hashlib.sha256(data).hexdigest())
 
     def temporary(self, name: str) -> Path:
         """Where a file may be written before it is adopted."""
@@ -200,11 +210,6 @@ class LessonFolder:
             return playlist.segments_listed((self.media / name).read_text())
         except FileNotFoundError:
             return 0
-
-    def _note(self, name: str, size: int, digest: str) -> None:
-        if name not in self._files:
-            self.bytes += size
-        self._files[name] = _facts(size, digest)
 
 
 def read_manifest(lesson: Path) -> Manifest:

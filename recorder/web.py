@@ -1,6 +1,7 @@
 """HTTP of the archive: all its routes, and the files that players load.
 
-The catalogue's JSON is in `web_api.py`, who may see what in `web_access.py`.
+The catalogue's JSON is in `web_api.py`, who may see what in `web_access.py`, the playlists of a
+lesson that is live in `web_live.py`.
 """
 
 import asyncio
@@ -10,8 +11,10 @@ from pathlib import Path, PurePosixPath
 from aiohttp import web
 
 from recorder.catalogue import Catalogue
+from recorder.playlist import for_safari
 from recorder.web_access import Access, Authorize, error
 from recorder.web_api import ArchiveApi
+from recorder.web_live import FOREVER, Broadcast, kept
 
 _TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -21,37 +24,75 @@ _TYPES = {
     ".jpg": "image/jpeg",
 }
 _CHANGING = {".m3u8", ".jpg"}
+_PERMISSION_SECONDS = 10  # that a cache may rely on a permission
 _NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
-def routes(data_dir: Path, authorize: Authorize) -> list[web.RouteDef]:
-    """The routes to add to a node's application. Raises CatalogueError."""
+def routes(
+    data_dir: Path, authorize: Authorize, broadcast: Broadcast | None = None
+) -> list[web.RouteDef]:
+    """The routes to add to a node's application; `broadcast` has the lessons that are live.
+
+    Raises CatalogueError.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     lessons = data_dir / "lessons"
     access = Access(Catalogue(data_dir), authorize)
-    return [*ArchiveApi(access, lessons).routes(), *_Media(access, lessons).routes()]
+    return [
+        *ArchiveApi(access, lessons).routes(),
+        *_Media(access, lessons, broadcast or Broadcast()).routes(),
+    ]
 
 
 class _Media:
     """The files of the lessons' media folders."""
 
-    def __init__(self, access: Access, lessons: Path) -> None:
+    def __init__(self, access: Access, lessons: Path, broadcast: Broadcast) -> None:
         self._access = access
         self._lessons = lessons
+        self._broadcast = broadcast
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/archive/{id}/media/{path:.+}", self.media)]
+        return [
+            web.get("/archive/{id}/media/{path:.+}", self.media),
+            web.get("/archive/{id}/allowed", self.allowed),
+        ]
+
+    async def allowed(self, request: web.Request) -> web.Response:
+        """Whether the asker may load this lesson's media: for a cache that serves them itself."""
+        self._access.permit(request)
+        return web.Response(status=204, headers=kept(_PERMISSION_SECONDS))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
-        """A file of a lesson's media folder; ranges are served."""
-        entry = await self._access.find(request)
-        path = self._path(entry.id, request.match_info["path"])
+        """A file of a lesson's media folder; ranges are served. Of a live one, also its parts."""
+        lesson_id = self._access.permit(request)
+        name = request.match_info["path"]
+        path = self._path(lesson_id, name)
+        if path is not None and self._broadcast.knows(lesson_id):
+            folder = self._lessons / lesson_id / "media"
+            answer = await self._broadcast.serve(request, lesson_id, name, folder)
+            if answer is not None:
+                return answer
         if path is None or not await asyncio.to_thread(path.is_file):
             raise error(web.HTTPNotFound, "There is no such file in this lesson.")
-        changing = path.suffix in _CHANGING
-        caching = "no-cache" if changing else "private, max-age=31536000, immutable"
-        headers = {"Content-Type": _TYPES[path.suffix], "Cache-Control": caching}
+        if path.suffix == ".m3u8" and "opus" in request.query:
+            return await self._for_safari(path)
+        headers = {"Content-Type": _TYPES[path.suffix], **self._caching(lesson_id, path)}
         return web.FileResponse(path, headers=headers)
+
+    def _caching(self, lesson_id: str, path: Path) -> dict[str, str]:
+        """A segment is immutable once it is whole, which nobody but a manifest says later on."""
+        if path.suffix in _CHANGING:
+            return {"Cache-Control": "no-cache"}
+        manifest = self._lessons / lesson_id / "manifest.json"
+        if self._broadcast.knows(lesson_id) or manifest.exists():
+            return kept(FOREVER, immutable=True)
+        return {"Cache-Control": "no-store"}
+
+    async def _for_safari(self, path: Path) -> web.Response:
+        text = for_safari(await asyncio.to_thread(path.read_text))
+        headers = {"Cache-Control": "no-cache"}
+        return web.Response(text=text, content_type=_TYPES[".m3u8"], headers=headers)
 
     def _path(self, lesson_id: str, name: str) -> Path | None:
         """The file that a URL means; None for what is not, or must not be, one of ours."""
