@@ -23,6 +23,7 @@ from recorder.errors import ArchiveError
 _MAP = re.compile(r'#EXT-X-MAP:URI="([\w.-]+)"')
 _URI = re.compile(r"[\w-][\w.-]*")
 _DATE = "#EXT-X-PROGRAM-DATE-TIME:"
+_NEAR = 0.001
 _LONGEST = 4 << 20
 """Bytes of a playlist that are read: 40 hours of segments."""
 
@@ -108,11 +109,24 @@ def open_run(run: Sequence[Piece]) -> InputContainer:
 
 def first_picture(piece: Piece) -> VideoFrame | None:
     """The picture that a segment begins with: of a view, a keyframe. Raises av.FFmpegError."""
+    return next(_keyframes(piece), None)
+
+
+def keyframe_at(media: Media, seconds: float) -> VideoFrame | None:
+    """The keyframe that starts at this lesson time. Raises OSError, av.FFmpegError."""
+    for piece in media.pieces:
+        if piece.start - _NEAR <= seconds < piece.start + piece.duration - _NEAR:
+            return next((p for p in _keyframes(piece) if (p.time or 0) >= seconds - _NEAR), None)
+    return None
+
+
+def _keyframes(piece: Piece) -> Iterator[VideoFrame]:
     data = io.BytesIO(piece.init.read_bytes() + piece.path.read_bytes())
     with closing(av.open(data, mode="r", format="mp4")) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        return next(container.decode(stream), None)
+        stream.codec_context.skip_frame = "NONKEY"
+        yield from container.decode(stream)
 
 
 def _samples(container: InputContainer) -> Iterator[Sample]:

@@ -65,7 +65,10 @@ def chapters(
     found.sort(key=lambda chapter: chapter.start)
     kept = _apart(found)[:MOST]
     ends = [*(chapter.start for chapter in kept[1:]), duration]
-    return [replace(chapter, end=max(end, chapter.start)) for chapter, end in zip(kept, ends)]
+    return [
+        replace(chapter, end=max(end, chapter.start))
+        for chapter, end in zip(kept, ends, strict=True)
+    ]
 
 
 def webvtt(found: Iterable[Chapter]) -> str:

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from recorder import reading, sums
 from recorder.archive import Extras, Manifest, View, read_manifest, write_extras
 from recorder.errors import RecorderError
 from recorder.extras import chapters as chapter_rules
-from recorder.extras import slides, sprites
+from recorder.extras import look, slides, sprites
 from recorder.extras.chapters import Chapter, Happening
 from recorder.follow import OpenReader
-from recorder.reading import Media, Piece, Sample
+from recorder.reading import Media, Piece
 
 FOLDER = "extras"
 """In the media folder."""
@@ -110,7 +111,7 @@ class Maker:
             at
             for view in self._manifest.entry.views
             if view.source.partition("-")[0] == "slides"
-            for at in slides.changes(_samples(self._media, view))
+            for at in _changes(self._media, view)
         )
 
     def _happenings(self) -> list[Happening]:
@@ -175,10 +176,29 @@ def make(lesson: Path, open_reader: OpenReader | None) -> Extras:
     return Maker(lesson, open_reader).make()
 
 
-def _samples(media: Path, view: View) -> Iterator[Sample]:
+def _changes(media: Path, view: View) -> list[float]:
+    """When a view's slides changed."""
     if view.webm is not None:
-        return reading.samples_of_file(media / view.webm)
-    return reading.samples(reading.media_playlist(media / view.source / "index.m3u8"))
+        path = media / view.webm
+        with av.open(str(path)) as container:
+            return slides.changes(reading.samples_of_file(path), _by_seeking(container))
+    playlist = reading.media_playlist(media / view.source / "index.m3u8")
+
+    def differ(one: float, other: float) -> bool:
+        return look.differ(*(reading.keyframe_at(playlist, at) for at in (one, other)))
+
+    return slides.changes(reading.samples(playlist), differ)
+
+
+def _by_seeking(container: InputContainer) -> slides.Differ:
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+
+    def picture(seconds: float) -> VideoFrame | None:
+        container.seek(round(seconds * 1e6))
+        return next(container.decode(stream), None)
+
+    return lambda one, other: look.differ(picture(one), picture(other))
 
 
 def _tiles(media: Path, view: View) -> Iterator[tuple[float, VideoFrame]]:
