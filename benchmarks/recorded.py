@@ -155,7 +155,7 @@ def _video(width: int, height: int, bits_per_second: int) -> list[Coded]:
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, FPS), FPS
     encoder.gop_size, encoder.max_b_frames = FPS * GOP_SECONDS, 0
-    encoder.bit_rate = bits_per_second
+    encoder.bit_rate, encoder.thread_count = bits_per_second, 1
     encoder.options = {
         "profile": "baseline", "tune": "zerolatency", "preset": "veryfast",
         "x264-params": f"vbv-maxrate={bits_per_second // 1000}:vbv-bufsize="
@@ -175,7 +175,8 @@ def _picture(number: int, width: int, height: int) -> np.ndarray[Any, Any]:
     noise = np.random.default_rng(number).integers(0, 24, (height // 8, width // 8))
     rows, columns = np.ogrid[:height, :width]
     drift = (rows + columns * 2 + number * 5) // 3 % 160
-    return (drift + noise.repeat(8, 0).repeat(8, 1) + 40).astype(np.uint8)
+    picture: np.ndarray[Any, Any] = drift + noise.repeat(8, 0).repeat(8, 1) + 40
+    return picture.astype(np.uint8)
 
 
 def _audio() -> list[Coded]:

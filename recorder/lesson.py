@@ -131,9 +131,9 @@ class LessonRecorder:
         for view in self._views.values():
             view.finish(end_us)
         self._publish(final=True)
+        self.folder.tell(Ended(self.folder.id))
         self._publish_poster(Poster.best)
         self.folder.write_manifest(self._manifest())
-        self.folder.tell(Ended(self.folder.id))
 
     def close(self) -> None:
         """Let go of open files, for when this is dropped before its end."""
