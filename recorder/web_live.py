@@ -26,7 +26,9 @@ PATIENCE = 3.0 * playlist.TARGET_SECONDS
 FOREVER = 31_536_000
 """Seconds that what never changes may be kept."""
 
-_LINGER = 60.0  # seconds that parts of a lesson that has ended can still be had
+LINGER = 60.0
+"""Seconds that parts of a lesson that has ended can still be had."""
+
 _SOON = 1  # seconds that the newest playlist may be kept
 _WHILE = 6 * playlist.TARGET_SECONDS  # seconds that an answer to a directive may be kept
 _PLAYLIST = "application/vnd.apple.mpegurl"
@@ -44,10 +46,19 @@ class Broadcast:
         """Take a piece of news, in the event loop; who waited for it is woken."""
         self._lessons.handle(news)
         if isinstance(news, Ended):
-            asyncio.get_running_loop().call_later(_LINGER, self._lessons.forget, news.lesson)
+            asyncio.get_running_loop().call_later(LINGER, self.forget, news.lesson)
         for waiter in self._waiting.pop(news.lesson, ()):
             if not waiter.done():
                 waiter.set_result(None)
+
+    def forget(self, lesson_id: str) -> None:
+        """From now on the files on disk say all there is to say."""
+        self._lessons.forget(lesson_id)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return sum(map(len, self._waiting.values()))
 
     def knows(self, lesson_id: str) -> bool:
         """Whether this lesson is live, or was a minute ago."""
