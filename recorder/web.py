@@ -14,7 +14,7 @@ from recorder.catalogue import Catalogue
 from recorder.playlist import for_safari
 from recorder.web_access import Access, Authorize, error
 from recorder.web_api import ArchiveApi
-from recorder.web_live import FOREVER, Broadcast, kept
+from recorder.web_live import FOREVER, Broadcast, asks_for_safari, kept
 
 _TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -75,7 +75,7 @@ class _Media:
                 return answer
         if path is None or not await asyncio.to_thread(path.is_file):
             raise error(web.HTTPNotFound, "There is no such file in this lesson.")
-        if path.suffix == ".m3u8" and "opus" in request.query:
+        if path.suffix == ".m3u8" and asks_for_safari(request):
             return await self._for_safari(path)
         headers = {"Content-Type": _TYPES[path.suffix], **self._caching(lesson_id, path)}
         return web.FileResponse(path, headers=headers)
