@@ -65,26 +65,32 @@ def write(directory: Path, clip: Clip, seconds: float) -> None:
         (directory / "00000001.tbj").open("wb", buffering=1 << 20) as file,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for record in records(clip, seconds):
+        for _, record in timed(clip, seconds):
             file.write(record)
+        file.write(end(seconds))
 
 
-def records(clip: Clip, seconds: float) -> Iterator[bytes]:
-    """The journal, record by record; the first is the segment's header."""
+def timed(clip: Clip, seconds: float) -> Iterator[tuple[float, bytes]]:
+    """The journal, record by record, each with its time; the first is the segment's header."""
     head = struct.pack("<8sHHIQI", b"TONGBUJ1", 1, 32, 1, EPOCH_US, 0)
-    yield head + struct.pack("<I", zlib.crc32(head))
-    yield _event(0, type="lesson_started", lesson="bench", title="Bench", id="")
-    yield _event(0, **_track(_AUDIO, "audio", "microphone", "opus"))
-    yield _event(0, **_track(_VIDEO, "video", "camera", "H264"))
+    yield 0, head + struct.pack("<I", zlib.crc32(head))
+    yield 0, _event(0, type="lesson_started", lesson="bench", title="Bench", id="")
+    yield 0, _event(0, **_track(_AUDIO, "audio", "microphone", "opus"))
+    yield 0, _event(0, **_track(_VIDEO, "video", "camera", "H264"))
     sequences = {_AUDIO: itertools.count(), _VIDEO: itertools.count()}
     for turn in range(int(seconds // CLIP_SECONDS) + 1):
         for track, frame, at in _in_order(clip, turn * CLIP_SECONDS):
             if at < seconds:
-                yield from _packets(track, frame.data, at, sequences[track])
-        for second in range(CLIP_SECONDS):
-            if turn * CLIP_SECONDS + second < seconds:
-                yield from _reports(turn * CLIP_SECONDS + second)
-    yield _record(_END, 0, _us(seconds), b"")
+                for packet in _packets(track, frame.data, at, sequences[track]):
+                    yield at, packet
+                if track == _VIDEO and at.is_integer():
+                    for report in _reports(at):
+                        yield at, report
+
+
+def end(seconds: float) -> bytes:
+    """The record that ends a journal in good order."""
+    return _record(_END, 0, _us(seconds), b"")
 
 
 def _in_order(clip: Clip, offset: int) -> list[tuple[int, Coded, float]]:
