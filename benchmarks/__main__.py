@@ -19,6 +19,7 @@ NAMES = (
     "rfc8867",
     "weaklink",
     "recording",
+    "broadcast",
 )
 
 

@@ -32,7 +32,6 @@ from benchmarks.machine import conditions, cpu_us
 HOUR = 3_600.0
 LESSON = "20260921-141320-bench-00aa"
 
-_FLUSH_SECONDS = 0.05  # as often does the engine's writer hand to the kernel what it has
 _WARM_SECONDS = 5.0  # of a live lesson before anything is counted
 _PATIENCE = 300.0
 _LOG = logging.getLogger(__name__)
@@ -119,7 +118,7 @@ def _worker(data_dir: Path) -> Iterator[_Worker]:
 def _live(data_dir: Path, clip: recorded.Clip, seconds: int) -> float:
     """CPU-seconds per hour while the worker follows a journal that grows in real time."""
     _LOG.info("following a live lesson for %d s", seconds)
-    batches = list(_batches(clip, seconds + _WARM_SECONDS))
+    batches = list(recorded.batches(clip, seconds + _WARM_SECONDS))
     journal = data_dir / "lessons" / LESSON / "journal"
     with _worker(data_dir) as worker:
         journal.mkdir(parents=True)
@@ -140,18 +139,6 @@ def _follow(worker: _Worker, file: IO[bytes], batches: list[tuple[float, bytes]]
         worker.drain()
     time.sleep(0.2)
     return worker.cpu_seconds - (before or 0.0)
-
-
-def _batches(clip: recorded.Clip, seconds: float) -> Iterator[tuple[float, bytes]]:
-    """The journal as it reaches the kernel: when, and what."""
-    due = 0.0
-    waiting: list[bytes] = []
-    for at, record in recorded.timed(clip, seconds):
-        if at >= due + _FLUSH_SECONDS:
-            yield due + _FLUSH_SECONDS, b"".join(waiting)
-            due, waiting = due + _FLUSH_SECONDS, []
-        waiting.append(record)
-    yield due + _FLUSH_SECONDS, b"".join(waiting)
 
 
 def _behind(data_dir: Path, clip: recorded.Clip, seconds: int) -> tuple[float, float]:
