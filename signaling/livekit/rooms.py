@@ -23,6 +23,7 @@ from signaling.effects import (
 from signaling.errors import LessonError
 from signaling.events import Describe, Grants, Join, Role
 from signaling.livekit import messages
+from signaling.livekit.chat import ChatReader
 from signaling.livekit.data import Relay
 from signaling.livekit.house import House
 from signaling.livekit.interest import Interest
@@ -50,7 +51,8 @@ class Room:
             later=loop.call_later,
             tell=tell,
         )
-        self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send)
+        chat = ChatReader(classroom.chat)
+        self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send, chat.heard)
         self.participant = ClassroomParticipant(classroom, self.relay)
         self.interest = Interest(self._on_interest)
         self.sessions: dict[str, LiveKitSession] = {}
