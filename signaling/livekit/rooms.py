@@ -11,10 +11,8 @@ from signaling.config import IceServer
 from signaling.edge import unix_now
 from signaling.effects import (
     Announced,
-    Arrived,
     AudienceChanged,
     Changed,
-    Departed,
     Disconnect,
     Effect,
     Over,
@@ -26,7 +24,6 @@ from signaling.livekit import messages
 from signaling.livekit.chat import ChatReader
 from signaling.livekit.data import Relay
 from signaling.livekit.house import House
-from signaling.livekit.interest import Interest
 from signaling.livekit.join import Joining
 from signaling.livekit.presence import Presence, Tell
 from signaling.livekit.rpc import ClassroomParticipant
@@ -54,7 +51,6 @@ class Room:
         chat = ChatReader(classroom.chat)
         self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send, chat.heard)
         self.participant = ClassroomParticipant(classroom, self.relay)
-        self.interest = Interest(self._on_interest)
         self.sessions: dict[str, LiveKitSession] = {}
         self._loop = loop
         self._subscribed: set[int] = set()
@@ -62,7 +58,6 @@ class Room:
             classroom,
             self.presence,
             self.relay,
-            self.interest,
             classroom.config.media,
             classroom.config.video_codecs,
             ice_servers=tuple(
@@ -141,7 +136,6 @@ class Room:
                 self._each(lambda session: session.review((publication,)))
             case Withdrawn(publication, reason):
                 self._subscribed.discard(publication.number)
-                self.interest.forget(publication.number)
                 self._each(lambda session: session.withdrawn(publication, reason))
             case AudienceChanged(publisher):
                 own = self.classroom.lesson.published_by(publisher)
@@ -152,26 +146,12 @@ class Room:
             case Disconnect(session_id, reason):
                 if (session := self.sessions.get(session_id)) is not None:
                     session.dismiss(reason)
-            case Arrived() | Departed():
-                self.interest.set_everything(self._serves_others())
 
     def _each(self, tell: Callable[[LiveKitSession], None]) -> None:
         for session in list(self.sessions.values()):
             tell(session)
 
-    def _serves_others(self) -> bool:
-        """Whether anybody takes tracks who does not say how much of them."""
-        if self.classroom.config.lessons_dir is not None:
-            return True  # they are recorded
-        return any(seat not in self.sessions for seat in self.classroom.sessions)
-
     # --- House
-
-    def _on_interest(self, number: int, most: int) -> None:
-        publication = self.classroom.lesson.publication(number)
-        publisher = self.sessions.get(publication.session) if publication is not None else None
-        if publication is not None and publisher is not None:
-            publisher.say_wanted(publication.track.uptrack, most)
 
     def _on_gone(self, session: str) -> None:
         self.sessions.pop(session, None)

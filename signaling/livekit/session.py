@@ -246,10 +246,6 @@ class LiveKitSession:
             self.send_signal(messages.leave(disconnect_reason(reason), DISCONNECT))
             self._leaving = True
 
-    def say_wanted(self, uptrack: int, most: int) -> None:
-        """Up to this stream anybody may want what it publishes."""
-        self._publications.say_wanted(uptrack, most)
-
     def withdrawn(self, publication: Publication, reason: Reason) -> None:
         """It is published no more."""
         if publication.session != self.id:
