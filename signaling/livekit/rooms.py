@@ -2,10 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from livekit.protocol import models, rtc
 
+from signaling.auth import Permissions
 from signaling.classroom import Classroom
 from signaling.config import IceServer
 from signaling.edge import unix_now
@@ -19,7 +20,8 @@ from signaling.effects import (
     Withdrawn,
 )
 from signaling.errors import LessonError
-from signaling.events import Describe, Grants, Join, Role
+from signaling.events import Describe, Join, Member, Role
+from signaling.grants import grants_of
 from signaling.livekit import messages
 from signaling.livekit.chat import ChatReader
 from signaling.livekit.data import Relay
@@ -70,29 +72,24 @@ class Room:
         )
 
     def join(
-        self,
-        joining: Joining,
-        *,
-        identity: str,
-        role: Role,
-        name: str,
-        site: str,
-        grants: Grants,
-        metadata: str,
-        attributes: Mapping[str, str],
+        self, joining: Joining, who: Permissions, renew: Callable[[Member], str]
     ) -> LiveKitSession:
-        """Seat a participant. Raises LessonError, NegotiationError."""
-        session = LiveKitSession(self._house, joining, role=role, site=site, now=self._loop.time())
+        """Seat a participant; `renew` makes a new token for it.
+
+        Raises LessonError, NegotiationError.
+        """
+        role, now = Role(who.role), self._loop.time()
+        session = LiveKitSession(self._house, joining, renew, role=role, site=who.site, now=now)
         self.sessions[session.id] = session
         try:
             join = Join(
                 session.id,
-                identity,
+                who.identity,
                 role,
-                name,
-                grants,
-                metadata,
-                attributes,
+                who.name,
+                grants_of(who),
+                who.metadata,
+                who.attributes,
                 waits=True,
                 unique=True,
             )
@@ -142,6 +139,7 @@ class Room:
                 self._each(lambda session: session.review(own))
             case Changed(member):
                 if (session := self.sessions.get(member.session)) is not None:
+                    session.changed(member)
                     session.review(list(self.classroom.lesson.publications.values()))
             case Disconnect(session_id, reason):
                 if (session := self.sessions.get(session_id)) is not None:
