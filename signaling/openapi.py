@@ -324,14 +324,16 @@ _SCHEMAS: Json = {
     "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
     "Health": _object({"ok": {"const": True}, "lessons": _COUNT, "recorder": _TEXT}),
     "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
-    "Member": _object({"identity": _TEXT, "name": _TEXT, "role": _TEXT}),
     "Floor": _object(
         {
-            "holder": {"anyOf": [_ref("Member"), {"type": "null"}]},
+            "floor": {
+                **_MAYBE,
+                "description": "Whose it is, by identity; also in the metadata of LiveKit's room.",
+            },
             "hands": {
                 "type": "array",
-                "items": _ref("Member"),
-                "description": "Who asked first is first.",
+                "items": _TEXT,
+                "description": "Who asks for it, by identity; who asked first is first.",
             },
         }
     ),

@@ -36,6 +36,7 @@ from signaling.events import (
     RaiseHand,
     RevokeFloor,
     Role,
+    Said,
     Silence,
     Unpublished,
     Unwatched,
@@ -202,6 +203,12 @@ class Room:
         refed = self.stage.admit(event.session, event.audience)
         return [*refed, AudienceChanged(event.session)]
 
+    def _said(self, event: Said) -> Iterable[Effect]:
+        member = self.member(event.session)
+        if not member.grants.data:
+            raise NotPermitted(f"This {member.role} may not write to others.")
+        return [Note(notes.chat(member, event))] if self.noted else []
+
     # --- the floor
 
     def _raise_hand(self, event: RaiseHand) -> Iterable[Effect]:
@@ -344,6 +351,7 @@ _TABLE: Mapping[type[Event], _Handler] = {
     Mute: Room._mute,
     Silence: Room._silence,
     Admit: Room._admit,
+    Said: Room._said,
     RaiseHand: Room._raise_hand,
     LowerHand: Room._lower_hand,
     GrantFloor: Room._grant_floor,

@@ -113,15 +113,8 @@ def room_metadata(lesson: Lesson) -> str:
     """
     if lesson.floor.holder is None and not lesson.floor.hands:
         return lesson.metadata
-    said = {**_as_object(lesson.metadata), **floor_of(lesson)}
+    said = {**_as_object(lesson.metadata), **lesson.floor.told(lesson.members)}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-
-
-def floor_of(lesson: Lesson) -> dict[str, object]:
-    """Who has the floor and who asks for it, by identity."""
-    holder = lesson.members.get(lesson.floor.holder or "")
-    hands = [lesson.members[session].identity for session in lesson.floor.hands]
-    return {"floor": holder.identity if holder is not None else None, "hands": hands}
 
 
 def _as_object(metadata: str) -> dict[str, object]:

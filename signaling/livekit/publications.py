@@ -1,7 +1,7 @@
 """What one participant publishes, carried out: from its words and offers to the lesson."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from livekit.protocol import models, rtc
@@ -110,13 +110,13 @@ class Publications:
             self._publishing.forget(track)
             self._stop(track)
 
-    def say_wanted(self, uptrack: int, most: int) -> None:
-        """Tell the client up to which stream anybody may want: it need not send the others."""
+    def _on_wanted(self, uptrack: int, streams: Sequence[int]) -> None:
+        """Engine: these streams are taken, by whomever. The client need not send better ones."""
         track = self._publishing.by_uptrack(uptrack)
-        if track is None or track.kind != "video":
+        if track is None:
             return
         codec = track.info.mime_type.rpartition("/")[2].lower()
-        qualities = taken(most, track.streams)
+        qualities = taken(streams, track.rids)
         update = rtc.SubscribedQualityUpdate(
             track_sid=track.info.sid,
             subscribed_qualities=qualities,
@@ -137,8 +137,8 @@ class Publications:
         up = publisher.uptracks[track.mid]
         codec, track.uptrack = up.codec, up.id
         track.info.mime_type = mime_type(up.kind, codec.name)
-        track.streams = max(1, len(up.rids))
-        track.info.simulcast = track.streams > 1
+        track.rids = up.rids
+        track.info.simulcast = len(up.rids) > 1
         del track.info.codecs[:]
         track.info.codecs.append(_codec_info(track))
         self._presence.describe(up.id, track.info)
@@ -158,6 +158,9 @@ class Publications:
         except LessonError as error:
             logger.info("%s is not published: %s", track.info.sid, error)
             self.forbidden(up.id)
+            return
+        if up.kind == "video":
+            self._classroom.config.media.engine.watch_wanted(up.id, self._on_wanted)
 
     def _unpublish(self, track: Published) -> None:
         self._withdraw(track)

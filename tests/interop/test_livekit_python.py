@@ -144,7 +144,7 @@ async def test_a_school_is_heard_while_it_has_the_floor(node: Node, topology: st
             with pytest.raises(AssertionError, match="publish"):
                 await do("publish", "microphone")
         given = await http.post(floor, json={"identity": "anna"})
-        assert (await given.json())["holder"]["identity"] == "anna"
+        assert (await given.json())["floor"] == "anna"
         await do("publish", "microphone")
         await do("wait_frames", "microphone", 20)
         assert (await http.delete(floor)).status == 200

@@ -46,6 +46,7 @@ from signaling.events import (
     Remove,
     RevokeFloor,
     Role,
+    Said,
     Silence,
     Tick,
     Track,
@@ -313,6 +314,19 @@ def test_an_assistants_slides_are_shown_while_the_teacher_shows_none(math: Lesso
     do(math, Watching("s", (Watch("s", 20, "slides", "VP8"),)))
     assert Feed(20, 10) in do(math, Published("a", (track(10, "slides"),)))
     assert Feed(20, 3) in do(math, Published("t", (track(3, "slides"),)))
+
+
+def test_what_is_written_is_noted_once_there_is_a_journal(math: Lesson) -> None:
+    (note,) = do(math, Said("s", "hello", "m1"))
+    assert isinstance(note, Note)
+    assert (note.event["type"], note.event["identity"]) == ("chat", "hilltop")
+    assert (note.event["text"], note.event["message"]) == ("hello", "m1")
+    do(math, Permit("t", "s", Grants(data=False)))
+    with pytest.raises(NotPermitted):
+        do(math, Said("s", "hello"))
+    waiting = Lesson("math", "id", Rules())
+    do(waiting, Join("s", "hilltop", Role.SCHOOL, waits=True))
+    assert do(waiting, Said("s", "hello")) == []
 
 
 def test_end_to_end_encryption_is_not_recorded(math: Lesson) -> None:

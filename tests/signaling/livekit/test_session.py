@@ -6,6 +6,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from signaling.events import GrantFloor, RevokeFloor
+from tests import fake_media
 from tests.fake_media import StreamStarted
 from tests.signaling.conftest import House, offer
 from tests.signaling.livekit.client import Client
@@ -100,6 +101,22 @@ async def test_simulcast_is_taken_in_all_its_layers(house: House) -> None:
         assert anna.peer
         assert "a=simulcast:recv " in anna.peer.answer
         assert list(house.native.uptracks[house.uptrack("1")].rids)
+
+
+async def test_a_publisher_hears_which_layers_are_taken(house: House) -> None:
+    async with Client(house, "anna") as anna:
+        infos = await anna.publish(*TRACKS)
+        camera = house.uptrack("1")
+        assert anna.peer
+        await anna.peer.say(fake_media.LayersWanted(camera, [0]))
+        update = await anna.hear("subscribed_quality_update")
+        assert update.track_sid == infos[1].sid
+        taken = [quality.enabled for quality in update.subscribed_qualities]
+        assert taken == [True] + [False] * (len(taken) - 1)
+        assert update.subscribed_codecs[0].qualities == update.subscribed_qualities
+        await anna.peer.say(fake_media.LayersWanted(camera, []))
+        update = await anna.hear("subscribed_quality_update")
+        assert not any(quality.enabled for quality in update.subscribed_qualities)
 
 
 async def test_a_section_that_stops_sending_is_unpublished(house: House) -> None:

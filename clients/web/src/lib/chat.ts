@@ -1,10 +1,10 @@
-/** What is written in a lesson: text streams of the topic `chat`, shown as text, never as markup. */
+/** What is written in a lesson: text streams of the topic `lk.chat`, shown as text, never as markup. */
 import type { Room, TextStreamReader } from 'livekit-client'
 import { nameOf } from './cast'
 import { byId, h, say, show } from './dom'
 import { locale } from './i18n'
 
-const TOPIC = 'chat'
+const TOPIC = 'lk.chat'
 /** Characters of a message, and messages that are kept. */
 const LONGEST = 1_000
 const KEPT = 200
