@@ -99,6 +99,12 @@ class Room:
         """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
         return may_publish(self.member(session), floor=self.floor.holder == session)
 
+    def may_prepare(self, session: str) -> frozenset[str]:
+        """The sources that a member may get ready to publish: with its hand up, those of the
+        floor. What is ready is published when it may be. Raises IllegalEvent for a stranger."""
+        near = self.floor.holder == session or self.floor.asks(session)
+        return may_publish(self.member(session), floor=near)
+
     def may_watch(self, session: str, number: int) -> bool:
         """Whether a member may take this publication."""
         publication = self.stage.publication(number)
@@ -220,7 +226,7 @@ class Room:
         if self.floor.asks(event.session):
             return []
         self.floor.raise_hand(event.session)
-        return [*self.note("hand_raised", member), RoomChanged()]
+        return [*self.note("hand_raised", member), Changed(member), RoomChanged()]
 
     def _lower_hand(self, event: LowerHand) -> Iterable[Effect]:
         member = self.member(event.session)
@@ -229,7 +235,7 @@ class Room:
         if not self.floor.asks(event.session):
             return []
         self.floor.lower_hand(event.session)
-        return [*self.note("hand_lowered", member), RoomChanged()]
+        return [*self.note("hand_lowered", member), Changed(member), RoomChanged()]
 
     def _grant_floor(self, event: GrantFloor) -> Iterable[Effect]:
         member = self.under(event.by, event.session)

@@ -29,8 +29,11 @@ def disconnect_reason(reason: Reason) -> models.DisconnectReason:
 
 
 def permission(lesson: Lesson, member: Member) -> models.ParticipantPermission:
-    """What a member may do now, the floor included."""
-    sources = lesson.may_publish(member.session)
+    """What a member may do now, the floor included.
+
+    A raised hand may publish: its tracks are made ready, and shown to others with the floor.
+    """
+    sources = lesson.may_prepare(member.session)
     named = sorted(filter(is_known_source, sources))
     return models.ParticipantPermission(
         can_subscribe=member.grants.subscribe,

@@ -1,4 +1,8 @@
-"""What one participant publishes, carried out: from its words and offers to the lesson."""
+"""What one participant publishes, carried out: from its words and offers to the lesson.
+
+Who asks for the floor may negotiate its tracks already. They flow to us and no further, nobody is
+told of them, and they are published at the moment when it is given the floor.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -48,7 +52,7 @@ class Publications:
         track = self._publishing.announce(request)
         if track is None:
             return _refusal(request, rtc.RequestResponse.LIMIT_EXCEEDED)
-        if track.source not in self._classroom.lesson.may_publish(self._session):
+        if track.source not in self._classroom.lesson.may_prepare(self._session):
             self._publishing.forget(track)
             return _refusal(request, rtc.RequestResponse.NOT_ALLOWED)
         published = rtc.TrackPublishedResponse(cid=request.cid, track=track.info)
@@ -93,12 +97,31 @@ class Publications:
         ]
 
     def publish_all(self, publisher: Connection) -> None:
-        """Media flows here: what has an uptrack is published."""
+        """Media flows here: what has an uptrack is published, or waits for the floor."""
+        lesson = self._classroom.lesson
+        if self._session not in lesson.members:
+            return  # it was sent away, and will be closed in a moment
         for track in list(self._publishing.tracks):
             up = publisher.uptracks.get(track.mid)
-            if up is not None and track.uptrack != up.id:
-                self._withdraw(track)
+            if up is None or track.uptrack == up.id:
+                continue
+            self._withdraw(track)
+            waits = track.source not in lesson.may_publish(self._session)
+            if not waits or track.source not in lesson.may_prepare(self._session):
                 self._publish(track, publisher)
+
+    def review(self) -> None:
+        """Other rules hold: publish what waited for them, give up what waits in vain."""
+        lesson, publisher = self._classroom.lesson, self._negotiator.publisher
+        if self._session not in lesson.members:
+            return
+        for track in list(self._publishing.tracks):
+            if track.uptrack is None and track.source not in lesson.may_prepare(self._session):
+                self._publishing.forget(track)
+                self._stop(track)
+                self._send(messages.track_unpublished(track.info.sid))
+        if publisher is not None and publisher.connected:
+            self.publish_all(publisher)
 
     # --- what others say
 

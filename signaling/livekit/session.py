@@ -268,9 +268,10 @@ class LiveKitSession:
             self._publications.forbidden(publication.track.uptrack)
 
     def changed(self, member: Member) -> None:
-        """Other things are said of its member, or it may do others (the floor is not in tokens)."""
-        if self._renewed is not None and member != self._renewed:
+        """Other things are said of its member, or it may do others."""
+        if self._renewed is not None and member != self._renewed:  # the floor is not in tokens
             self._send_token()
+        self._publications.review()
 
     def review(self, publications: Sequence[Publication]) -> None:
         """These are new, or other rules hold for them."""

@@ -121,6 +121,16 @@ def test_the_floor_lets_a_school_speak_and_be_seen(math: Lesson) -> None:
         do(math, RaiseHand("s"))
 
 
+def test_a_raised_hand_may_get_ready_but_not_publish(math: Lesson) -> None:
+    assert math.may_prepare("s") == NOTHING
+    assert Changed(math.members["s"]) in do(math, RaiseHand("s"))
+    assert (math.may_prepare("s"), math.may_publish("s")) == (SPOKEN, NOTHING)
+    with pytest.raises(NotPermitted):
+        do(math, Published("s", (track(10),)))
+    assert Changed(math.members["s"]) in do(math, LowerHand("s", "s"))
+    assert math.may_prepare("s") == NOTHING
+
+
 def test_the_floor_goes_beyond_a_schools_token(math: Lesson) -> None:
     do(math, Join("x", "valley", Role.SCHOOL, grants=Grants(publish=NOTHING)))
     do(math, GrantFloor("t", "x"))
