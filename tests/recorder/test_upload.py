@@ -7,7 +7,6 @@ is in the storage says the truth.
 import hashlib
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ from recorder.errors import ArchiveError, StorageError
 from recorder.extras.make import make
 from recorder.storage import Storage
 from tests.recorder.journals import lesson
-from tests.recorder.s3 import BUCKET, CREDENTIALS, Way, ask, moto
+from tests.recorder.s3 import BUCKET, Way, ask
 
 NOW = 1_790_010_000.0
 
@@ -29,18 +28,9 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with moto() as url:
-        yield url
-
-
 @pytest.fixture
-def way(server: str, monkeypatch: pytest.MonkeyPatch, request) -> Iterator[Way]:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    with Way(server) as way:
-        yield way
+def server(s3_server: str) -> str:
+    return s3_server
 
 
 @pytest.fixture
