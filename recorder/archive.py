@@ -6,7 +6,12 @@
         camera/index.m3u8               a media playlist; init-0001.mp4 and 000001.m4s beside it
         camera.webm                     a VP8 view
         poster.jpg
+        extras/                         made later (`recorder.extras`), listed in extras.json
+    lessons/<lesson id>/SHA256SUMS      every file's checksum, for `sha256sum -c`
     lessons/<lesson id>/manifest.json   written last: its presence says that the rest is whole
+    lessons/<lesson id>/extras.json     what was made after that
+
+docs/archive.md tells all of it to those who have no Tongbu.
 
 Every file appears whole, by a rename. A published segment is never changed; replaying a journal
 publishes the same bytes again, which is then no write at all.
@@ -18,12 +23,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recorder import playlist
+from recorder import playlist, sums
 from recorder.errors import ArchiveError
 
 LESSON_ID = re.compile(r"(\d{8}-\d{6})-([\w-]{1,64})-[0-9a-f]{4}")
@@ -74,6 +79,9 @@ class Entry:
     downloads: tuple[str, ...] = ()
     reason: str | None = None
     """One sentence on what is missing, when something is."""
+    thumbnails: str | None = None
+    """WebVTT for the seek bar; known once the extras are made, as `chapters` is."""
+    chapters: str | None = None
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Entry":
@@ -163,8 +171,11 @@ class LessonFolder:
             _sync(self.media / name)
         for folder in {(self.media / name).parent for name in manifest.files}:
             _sync(folder)
-        text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1)
-        _write(self.path / "manifest.json", text.encode(), sync=True)
+        text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1).encode()
+        digests = {f"media/{name}": facts["sha256"] for name, facts in manifest.files.items()}
+        digests["manifest.json"] = hashlib.sha256(text).hexdigest()
+        sums.write(self.path, digests)
+        _write(self.path / "manifest.json", text, sync=True)
         _sync(self.path)
 
     def close_playlists(self) -> None:
@@ -221,18 +232,60 @@ def read_manifest(lesson: Path) -> Manifest:
         raise ArchiveError(f"{lesson.name}: the manifest cannot be read: {error}") from error
 
 
+@dataclass(slots=True)
+class Extras:
+    """What `extras.json` holds: what was made of a lesson after it could be played."""
+
+    thumbnails: str | None = None
+    chapters: str | None = None
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """One sentence for each thing that could not be made."""
+    version: int = 1
+
+
+def read_extras(lesson: Path) -> Extras | None:
+    """The extras of a lesson; None when there are none yet. Raises ArchiveError, OSError."""
+    try:
+        value = json.loads((lesson / "extras.json").read_text())
+        extras = Extras(**value)
+        if not isinstance(extras.files, dict):
+            raise TypeError("files is not a mapping")
+        return extras
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise ArchiveError(f"{lesson.name}: extras.json cannot be read: {error}") from error
+
+
+def write_extras(lesson: Path, extras: Extras) -> None:
+    """Say what was made; their files are on disk before. Raises OSError."""
+    for name in extras.files:
+        _sync(lesson / "media" / name)
+    text = json.dumps(asdict(extras), ensure_ascii=False, indent=1)
+    _write(lesson / "extras.json", text.encode(), sync=True)
+
+
+def read_entry(lesson: Path) -> Entry:
+    """What the catalogue says of a finished lesson: the manifest's entry, with its extras.
+
+    Raises FileNotFoundError when it is not finished, ArchiveError.
+    """
+    entry = read_manifest(lesson).entry
+    try:
+        extras = read_extras(lesson)
+    except ArchiveError:  # a lesson can be played without them
+        extras = None
+    if extras is None:
+        return entry
+    return replace(entry, thumbnails=extras.thumbnails, chapters=extras.chapters)
+
+
 def verify(lesson: Path) -> list[str]:
-    """What is wrong with an archive, one sentence each; empty when every checksum holds."""
-    wrong = []
-    for name, facts in read_manifest(lesson).files.items():
-        try:
-            data = (lesson / "media" / name).read_bytes()
-        except OSError as error:
-            wrong.append(f"{name}: {error.strerror}")
-            continue
-        if _facts(len(data), hashlib.sha256(data).hexdigest()) != facts:
-            wrong.append(f"{name}: the content has changed")
-    return wrong
+    """What is wrong with an archive, one sentence each (see `recorder.verify`)."""
+    from recorder.verify import faults  # which needs this module's types
+
+    return [str(fault) for fault in faults(lesson)]
 
 
 def lesson_folders(data_dir: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@
     ├── JournalError     the journal cannot be read at all: its lesson is degraded
     ├── MediaError       a frame cannot be muxed: its lesson is tried again, then degraded
     ├── ArchiveError     an archive on disk is not what its manifest says
+    ├── StorageError     the S3 storage, or the way to it, does not do what it should: tried again
     └── CatalogueError   the catalogue cannot be opened, not even anew
 
 A full or failing disk stays an `OSError`: it is the machine's trouble, not the lesson's, and is
@@ -29,3 +30,7 @@ class ArchiveError(RecorderError):
 
 class CatalogueError(RecorderError):
     """The catalogue cannot be opened or made."""
+
+
+class StorageError(RecorderError):
+    """The storage cannot be reached, refuses us, or does not hold what was put."""

@@ -31,6 +31,7 @@ from recorder.archive import Entry, LessonFolder, entry_from_id, lesson_folders,
 from recorder.catalogue import Catalogue
 from recorder.errors import RecorderError
 from recorder.follow import POLL_SECONDS, OpenReader
+from recorder.helpers import Helpers
 from recorder.lesson import LessonRecorder, give_up
 
 TRIES = 3
@@ -81,6 +82,11 @@ class Worker:
     def settled(self) -> bool:
         """No lesson is known to have ended that is not archived."""
         return not any(job.ending for job in self._jobs.values())
+
+    @property
+    def archived(self) -> int:
+        """How many lessons are known to be archived."""
+        return len(self._done)
 
     def _scan(self) -> None:
         """Find new lessons; cheap while there are none, however many old ones there are."""
@@ -250,9 +256,12 @@ def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
         if stop.wait(POLL_SECONDS):
             return
     worker = Worker(data_dir, open_reader, on_state=lambda state: print(state, flush=True))
+    helpers = Helpers(data_dir)
     busy = worker.round()
     while not stop.wait(0 if busy else POLL_SECONDS):
         busy = worker.round()
+        helpers.tick(worker.archived)
+    helpers.close()
     deadline = time.monotonic() + STOP_SECONDS
     while (worker.round() or not worker.settled) and time.monotonic() < deadline:
         pass

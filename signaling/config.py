@@ -65,6 +65,7 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
 IceUrl = Annotated[str, StringConstraints(pattern=r"^(stun|stuns|turn|turns):[^\s<>\"]+$")]
 Quotable = Annotated[str, StringConstraints(pattern=r"^[^\"\\\x00-\x1f]*$")]
 """What can stand between quotes in a header."""
+StorageUrl = Annotated[str, StringConstraints(pattern=r"^(s3://[^\s/]+(/[^\s/]+)*/?)?$")]
 OptionalPort = Annotated[Port | None, BeforeValidator(_optional_port)]
 Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
@@ -126,6 +127,27 @@ class RecorderConfig(_Strict):
     enabled: bool = True
 
 
+class RetentionRule(_Strict):
+    """Which lessons are deleted when (see `recorder.policy.Rule`)."""
+
+    days: Annotated[float, Field(gt=0)] | None = None
+    school: str = ""
+    subject: str = ""
+    state: Literal["", "complete", "recovered", "degraded"] = ""
+    lesson: str = ""
+
+
+class ArchiveConfig(_Strict):
+    """What becomes of finished lessons (see `recorder.policy.Policy`)."""
+
+    storage: StorageUrl = ""
+    endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = ""
+    serve: Literal["proxy", "redirect"] = "proxy"
+    keep_local_days: Annotated[float, Field(ge=0)] | None = None
+    copies: Annotated[int, Field(ge=1, le=2)] = 1
+    retention: tuple[RetentionRule, ...] = ()
+
+
 class WebhookConfig(_Strict):
     """Whom the node tells what happens (see `webhooks.py`)."""
 
@@ -155,6 +177,7 @@ class NodeConfig(BaseSettings):
     join: JoinConfig = JoinConfig()
     quality: QualityConfig = QualityConfig()
     recorder: RecorderConfig = RecorderConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 

@@ -12,7 +12,9 @@ from typing import Self
 import ifaddr
 from aiohttp import web
 
+from recorder import policy
 from recorder.errors import RecorderError
+from recorder.policy import Policy
 from recorder.supervisor import Supervisor
 from recorder.web import routes as archive_routes
 from sfu.config import EngineConfig
@@ -82,6 +84,7 @@ class Node:
     async def _start(self) -> None:
         config = self._config
         data_dir = prepare_data_dir(config.data_dir)
+        leave_policy(data_dir, config)
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
@@ -229,6 +232,14 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def leave_policy(data_dir: Path, config: NodeConfig) -> None:
+    """Tell those who tend to finished lessons what the operator wants. Raises ConfigError."""
+    try:
+        policy.write(data_dir, Policy.from_json(config.archive.model_dump()))
+    except OSError as error:
+        raise ConfigError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
 def own_cores() -> int:
