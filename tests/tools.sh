@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs what the tests drive and no package manager of a language brings: Debian's Chromium and Firefox, a
+# Installs what the tests drive and no package manager of a language brings: Debian's Chromium and Firefox, nginx, a
 # font with Chinese, network namespaces, GStreamer's WebRTC with its Python binding, ffprobe as a second reader of
 # archives, and valgrind, which counts instructions.
 set -eu
 
-packages="chromium ffmpeg firefox-esr fonts-noto-cjk iproute2 python3-gi gir1.2-gst-plugins-bad-1.0 \
+packages="chromium ffmpeg firefox-esr fonts-noto-cjk iproute2 nginx-light python3-gi gir1.2-gst-plugins-bad-1.0 \
 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 gstreamer1.0-plugins-ugly gstreamer1.0-nice valgrind"
 
