@@ -22,6 +22,7 @@ from recorder.archive import (
 )
 from recorder.codecs import FRAGMENTED_MP4
 from recorder.follow import Follower, OpenReader, State
+from recorder.news import Ended, News
 from recorder.pictures import Poster
 from recorder.publishers import TEACHER, Publishers
 from recorder.rendition import AudioRendition, VideoRendition
@@ -68,9 +69,15 @@ class LessonRecorder:
     JournalError, MediaError, OSError: then this object is spent, and a new one replays.
     """
 
-    def __init__(self, folder: Path, open_reader: OpenReader) -> None:
-        """Raises FileNotFoundError when there is no journal yet, JournalError, ArchiveError."""
-        self.folder = LessonFolder(folder)
+    def __init__(
+        self,
+        folder: Path,
+        open_reader: OpenReader,
+        tell: Callable[[News], None] = lambda news: None,
+    ) -> None:
+        """`tell` hears of every part. Raises FileNotFoundError when there is no journal yet,
+        JournalError, ArchiveError."""
+        self.folder = LessonFolder(folder, tell)
         self.follower = Follower(self.folder.journal, open_reader)
         self._entry = entry_from_id(self.folder.id)
         self._timeline = Timeline()
@@ -124,13 +131,15 @@ class LessonRecorder:
         for view in self._views.values():
             view.finish(end_us)
         self._publish(final=True)
+        self.folder.tell(Ended(self.folder.id))
         self._publish_poster(Poster.best)
         self.folder.write_manifest(self._manifest())
 
     def close(self) -> None:
         """Let go of open files, for when this is dropped before its end."""
-        for view in self._views.values():
-            view.close()
+        for output in (self._audio, *self._views.values()):
+            if output is not None:
+                output.close()
 
     def _take(self, records: "list[Record]") -> None:
         for record in records:

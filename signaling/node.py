@@ -15,6 +15,7 @@ from aiohttp import web
 from recorder.errors import RecorderError
 from recorder.supervisor import Supervisor
 from recorder.web import routes as archive_routes
+from recorder.web_live import Broadcast
 from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine
@@ -60,6 +61,7 @@ class Node:
         self._config = config
         self._dev = dev
         self._recorder_state = "starting" if config.recorder.enabled else "off"
+        self._broadcast = Broadcast()
         self._undo = contextlib.AsyncExitStack()
         self.url = ""
         """Where the node listens, as this machine reaches it."""
@@ -99,7 +101,7 @@ class Node:
             recorder_state=lambda: self._recorder_state,
             webhooks=webhooks,
         )
-        app = make_app(registry, config, api, door, _archive(data_dir, api), webhooks)
+        app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
@@ -160,12 +162,18 @@ class Node:
         self.url = f"http://{host}:{port}"
 
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder)
+        supervisor = Supervisor(data_dir, self._on_recorder, on_news=self._broadcast.handle)
         try:
             await supervisor.start()
         except OSError as error:
             raise ConfigError(f"The recorder cannot be started: {error.strerror}.") from error
         self._undo.push_async_callback(supervisor.stop, _WORKER_PATIENCE)
+
+    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+        try:
+            return archive_routes(data_dir, api.authorize_archive, self._broadcast)
+        except RecorderError as error:
+            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _on_recorder(self, state: str) -> None:
         self._recorder_state = state
@@ -207,13 +215,6 @@ def make_app(
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
-
-
-def _archive(data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
-    try:
-        return archive_routes(data_dir, api.authorize_archive)
-    except RecorderError as error:
-        raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
 
 def prepare_data_dir(path: Path) -> Path:
