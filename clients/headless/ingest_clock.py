@@ -55,10 +55,7 @@ class SourceClock:
     def place(self, track: str, media: float, now: float) -> tuple[float, float]:
         """The packet's media time without jumps, which grows within a track, and when it is due."""
         known = self._tracks.get(track)
-        if known is None:
-            out = self._enter(track, media, now)
-        else:
-            out = self._follow(known, media, now)
+        out = self._follow(known, media, now) if known else self._enter(track, media, now)
         return out, self._due(out, now)
 
     def _enter(self, name: str, media: float, now: float) -> float:

@@ -68,25 +68,24 @@ class VideoPassthrough:
     def __init__(self, stream: VideoStream) -> None:
         extradata = stream.codec_context.extradata or b""
         length_prefixed = extradata[:1] == b"\x01"  # avcC (ISO/IEC 14496-15, 5.3.3)
-        self._filter = BitStreamFilterContext("h264_mp4toannexb", stream) if length_prefixed else None
+        self._filter = (
+            BitStreamFilterContext("h264_mp4toannexb", stream) if length_prefixed else None
+        )
         self._sets = b"" if length_prefixed else _parameter_sets(extradata)
         self._begun = False
         self._last = float("-inf")
 
     def convert(self, packet: "Packet[Any]", seconds: float) -> Iterator[Timed]:
         """The packet as it is. Raises BFrames."""
-        for out in self._filter.filter(packet) if self._filter else [packet]:
-            if packet.is_corrupt:
-                continue
-            data = bytes(out)
-            if packet.is_keyframe:
-                data = self._with_sets(data)
-            elif not self._begun:
-                continue
-            if seconds < self._last and packet.dts is not None and packet.dts != packet.pts:
-                raise BFrames
-            self._last = seconds
-            yield data, seconds
+        keyframe, damaged = packet.is_keyframe, packet.is_corrupt
+        if seconds < self._last and packet.dts != packet.pts:
+            raise BFrames
+        self._last = seconds
+        for out in self._filter.filter(packet) if self._filter else [packet]:  # which empties it
+            if keyframe:
+                yield self._with_sets(bytes(out)), seconds
+            elif self._begun and not damaged:
+                yield bytes(out), seconds
 
     def _with_sets(self, data: bytes) -> bytes:
         self._begun = True

@@ -163,9 +163,9 @@ def _library() -> Any:
 
 def _address(host: str, port: int) -> bytes:
     """A `struct sockaddr_in` or `sockaddr_in6`; an empty host is any of ours."""
-    found = socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-    )[0]
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[
+        0
+    ]
     family, place = found[0], found[4]
     packed = socket.inet_pton(family, str(place[0]))
     if family == socket.AF_INET6:
