@@ -33,6 +33,9 @@ from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
+from signaling.feeds.api import FeedsApi
+from signaling.feeds.ingest import Ingests
+from signaling.feeds.push import Pushes
 from signaling.floor_api import FloorApi
 from signaling.lesson import Rules
 from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
@@ -49,6 +52,9 @@ from signaling.whep import Whep
 from signaling.whip import Whip
 
 logger = logging.getLogger(__name__)
+
+INGESTS = web.AppKey("ingests", Ingests)
+PUSHES = web.AppKey("pushes", Pushes)
 
 _WORKER_PATIENCE = 2.0
 """Seconds the recorder's worker has for the archives of lessons that a shutdown ended."""
@@ -105,10 +111,13 @@ class Node:
             webhooks=webhooks,
         )
         app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
+        self._undo.push_async_callback(app[PUSHES].close)
+        self._undo.push_async_callback(app[INGESTS].close)
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
+        app[INGESTS].serve(self.url)
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
 
@@ -215,6 +224,9 @@ def make_app(
     app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
     app.add_routes(FloorApi(registry, config.keys).routes())
+    app[INGESTS] = Ingests(registry, config.ingest, config.keys)
+    app[PUSHES] = Pushes(registry, config.push)
+    app.add_routes(FeedsApi(app[INGESTS], app[PUSHES], config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
