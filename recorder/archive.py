@@ -74,6 +74,19 @@ class Entry:
     downloads: tuple[str, ...] = ()
     reason: str | None = None
     """One sentence on what is missing, when something is."""
+    school: str = ""
+    subject: str = ""
+    grade: str = ""
+    teacher: str = ""
+    series: str = ""
+    language: str = ""
+    """A tag of RFC 5646."""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    hold: bool = False
+    """It must not be removed, whatever the rules say (see `details.py`)."""
+    keep_until: float | None = None
+    """Unix seconds until which it stays; None leaves that to the rules."""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Entry":
@@ -81,8 +94,8 @@ class Entry:
         try:
             views = tuple(View(**view) for view in value["views"])
             audio = value["audio"] and Audio(**value["audio"])
-            downloads = tuple(value["downloads"])
-            return cls(**{**value, "views": views, "audio": audio, "downloads": downloads})
+            lists = {name: tuple(value.get(name, ())) for name in ("downloads", "tags")}
+            return cls(**{**value, "views": views, "audio": audio, **lists})
         except (KeyError, TypeError) as error:
             raise ArchiveError(f"not an archive entry: {error}") from error
 
