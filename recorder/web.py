@@ -24,11 +24,14 @@ _CHANGING = {".m3u8", ".jpg"}
 _NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
-def routes(data_dir: Path, authorize: Authorize) -> list[web.RouteDef]:
-    """The routes to add to a node's application. Raises CatalogueError."""
+def routes(data_dir: Path, authorize: Authorize, database: str = "") -> list[web.RouteDef]:
+    """The routes to add to a node's application; `database` as `Catalogue` takes it.
+
+    Raises CatalogueError.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     lessons = data_dir / "lessons"
-    access = Access(Catalogue(data_dir), authorize)
+    access = Access(Catalogue(data_dir, database), authorize)
     return [*ArchiveApi(access, lessons).routes(), *_Media(access, lessons).routes()]
 
 

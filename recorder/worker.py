@@ -32,6 +32,7 @@ from recorder.catalogue import Catalogue
 from recorder.errors import RecorderError
 from recorder.follow import POLL_SECONDS, OpenReader
 from recorder.lesson import LessonRecorder, give_up
+from recorder.supervisor import DATABASE
 
 TRIES = 3
 """A lesson that fails so often of itself is archived as degraded."""
@@ -55,8 +56,9 @@ class Worker:
         open_reader: OpenReader,
         clock: Callable[[], float] = time.monotonic,
         on_state: Callable[[str], None] = lambda state: None,
+        database: str = "",
     ) -> None:
-        """Raises OSError, CatalogueError."""
+        """`database` as `Catalogue` takes it. Raises OSError, CatalogueError."""
         (data_dir / "lessons").mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir
         self._open_reader = open_reader
@@ -66,7 +68,7 @@ class Worker:
         self._jobs: dict[str, _Job] = {}
         self._done: set[str] = set()
         self._seen = -1
-        self.catalogue = Catalogue(data_dir)
+        self.catalogue = Catalogue(data_dir, database)
         self.catalogue.reconcile(data_dir)
 
     def round(self) -> bool:
@@ -249,7 +251,12 @@ def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
     while _own(data_dir) is None:  # an orphan of a killed node finishes what it has in hand
         if stop.wait(POLL_SECONDS):
             return
-    worker = Worker(data_dir, open_reader, on_state=lambda state: print(state, flush=True))
+    worker = Worker(
+        data_dir,
+        open_reader,
+        on_state=lambda state: print(state, flush=True),
+        database=os.environ.get(DATABASE, ""),
+    )
     busy = worker.round()
     while not stop.wait(0 if busy else POLL_SECONDS):
         busy = worker.round()

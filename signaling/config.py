@@ -126,6 +126,12 @@ class RecorderConfig(_Strict):
     enabled: bool = True
 
 
+class ArchiveConfig(_Strict):
+    """What is kept of the lessons."""
+
+    database: str = ""
+
+
 class WebhookConfig(_Strict):
     """Whom the node tells what happens (see `webhooks.py`)."""
 
@@ -155,6 +161,7 @@ class NodeConfig(BaseSettings):
     join: JoinConfig = JoinConfig()
     quality: QualityConfig = QualityConfig()
     recorder: RecorderConfig = RecorderConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 
@@ -223,7 +230,7 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
         where = f" under {'.'.join(map(str, location[:-1]))}" if len(location) > 1 else ""
         return f"{source} has an unknown key {name}; allowed{where} are: {allowed}."
     problem = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if location[0] == "keys":  # never show a secret
+    if location[0] == "keys" or location[-1] == "database":  # never show a secret
         return f"{source} has a bad value for {name}: it {problem}."
     return f"{source} has a bad value for {name}: {first['input']!r} {problem}."
 

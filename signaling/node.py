@@ -99,13 +99,19 @@ class Node:
             recorder_state=lambda: self._recorder_state,
             webhooks=webhooks,
         )
-        app = make_app(registry, config, api, door, _archive(data_dir, api), webhooks)
+        app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
+
+    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+        try:
+            return archive_routes(data_dir, api.authorize_archive, self._config.archive.database)
+        except RecorderError as error:
+            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
@@ -160,7 +166,7 @@ class Node:
         self.url = f"http://{host}:{port}"
 
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder)
+        supervisor = Supervisor(data_dir, self._on_recorder, database=self._config.archive.database)
         try:
             await supervisor.start()
         except OSError as error:
@@ -207,13 +213,6 @@ def make_app(
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
-
-
-def _archive(data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
-    try:
-        return archive_routes(data_dir, api.authorize_archive)
-    except RecorderError as error:
-        raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
 
 def prepare_data_dir(path: Path) -> Path:
