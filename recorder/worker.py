@@ -35,6 +35,7 @@ from recorder.follow import POLL_SECONDS, OpenReader
 from recorder.helpers import Helpers
 from recorder.lesson import LessonRecorder, give_up
 from recorder.news import Ended, News, encode
+from recorder.supervisor import DATABASE
 
 TRIES = 3
 """A lesson that fails so often of itself is archived as degraded."""
@@ -60,8 +61,9 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         on_state: Callable[[str], None] = lambda state: None,
         tell: Callable[[News], None] = lambda news: None,
+        database: str = "",
     ) -> None:
-        """Raises OSError, CatalogueError."""
+        """`database` as `Catalogue` takes it. Raises OSError, CatalogueError."""
         (data_dir / "lessons").mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir
         self._open_reader = open_reader
@@ -72,7 +74,7 @@ class Worker:
         self._jobs: dict[str, _Job] = {}
         self._done: set[str] = set()
         self._seen = -1
-        self.catalogue = Catalogue(data_dir)
+        self.catalogue = Catalogue(data_dir, database)
         self.catalogue.reconcile(data_dir)
 
     def round(self) -> bool:
@@ -303,7 +305,13 @@ def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
         if stop.wait(POLL_SECONDS):
             return
     mouth = _Mouth(sys.stdout.fileno())
-    worker = Worker(data_dir, open_reader, on_state=mouth.say, tell=mouth.tell)
+    worker = Worker(
+        data_dir,
+        open_reader,
+        on_state=mouth.say,
+        tell=mouth.tell,
+        database=os.environ.get(DATABASE, ""),
+    )
     helpers = Helpers(data_dir)
 
     def turn() -> bool:

@@ -130,6 +130,12 @@ class Permissions:
         if not self._administers(lesson):
             self.require_publish(lesson)
 
+    def require_edit(self, lesson: str | None) -> None:
+        """Raise NotAllowed unless the bearer may say what a recording of this lesson is about."""
+        teaches = self.role == TokenRole.TEACHER and self._joins(lesson)
+        if not (teaches or self._administers(lesson)):
+            raise NotAllowed("This needs the lesson's teacher, or an administrator (roomAdmin).")
+
     def require_admin(self) -> None:
         """Raise NotAllowed unless this is an administrator of every lesson."""
         if not self.admin or self.room is not None:

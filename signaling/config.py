@@ -148,8 +148,9 @@ class RetentionRule(_Strict):
 
 
 class ArchiveConfig(_Strict):
-    """What becomes of finished lessons (see `recorder.policy.Policy`)."""
+    """What becomes of finished lessons (see `recorder.policy.Policy`), and the list of them."""
 
+    database: str = ""
     storage: StorageUrl = ""
     endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = ""
     serve: Literal["proxy", "redirect"] = "proxy"
@@ -284,7 +285,7 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
         where = f" under {'.'.join(map(str, location[:-1]))}" if len(location) > 1 else ""
         return f"{source} has an unknown key {name}; allowed{where} are: {allowed}."
     problem = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if location[0] in ("keys", "ingest"):  # never show a secret: URLs hold passwords
+    if location[0] in ("keys", "ingest") or location[-1] == "database":  # URLs hold passwords
         return f"{source} has a bad value for {name}: it {problem}."
     return f"{source} has a bad value for {name}: {first['input']!r} {problem}."
 

@@ -313,6 +313,7 @@ class Lesson:
         self.room.stage.check_published(event, self.may_publish(event.session))
         self.phase, self.room.noted = Phase.LIVE, True
         start: list[Effect] = [StartRecording(), Note(notes.lesson_started(self.name, self.id))]
+        start += self.room.describe()
         joined = [e for m in self.members.values() for e in self.room.note("member_joined", m)]
         holder = self.members.get(self.floor.holder or "")
         floor = self.room.note("floor_granted", holder) if holder is not None else []

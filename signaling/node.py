@@ -121,6 +121,17 @@ class Node:
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
 
+    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+        try:
+            return archive_routes(
+                data_dir,
+                api.authorize_archive,
+                self._broadcast,
+                self._config.archive.database,
+            )
+        except RecorderError as error:
+            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
+
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
         shards = own_cores() if rtc.shards == "auto" else rtc.shards
@@ -174,18 +185,17 @@ class Node:
         self.url = f"http://{host}:{port}"
 
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder, on_news=self._broadcast.handle)
+        supervisor = Supervisor(
+            data_dir,
+            self._on_recorder,
+            on_news=self._broadcast.handle,
+            database=self._config.archive.database,
+        )
         try:
             await supervisor.start()
         except OSError as error:
             raise ConfigError(f"The recorder cannot be started: {error.strerror}.") from error
         self._undo.push_async_callback(supervisor.stop, _WORKER_PATIENCE)
-
-    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
-        try:
-            return archive_routes(data_dir, api.authorize_archive, self._broadcast)
-        except RecorderError as error:
-            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _on_recorder(self, state: str) -> None:
         self._recorder_state = state
@@ -250,7 +260,7 @@ def prepare_data_dir(path: Path) -> Path:
 def leave_policy(data_dir: Path, config: NodeConfig) -> None:
     """Tell those who tend to finished lessons what the operator wants. Raises ConfigError."""
     try:
-        policy.write(data_dir, Policy.from_json(config.archive.model_dump()))
+        policy.write(data_dir, Policy.from_json(config.archive.model_dump(exclude={"database"})))
     except OSError as error:
         raise ConfigError(f"The data folder cannot be written: {error.strerror}.") from error
 

@@ -324,9 +324,14 @@ class Room:
         self._require_authority(event.by)
         check_size(event.metadata)
         changed, self.metadata = event.metadata != self.metadata, event.metadata
-        return [RoomChanged()] if changed else []
+        return [*self.describe(), RoomChanged()] if changed else []
 
     # --- helpers
+
+    def describe(self) -> list[Effect]:
+        """A note of what the metadata says of the lesson, when there is a journal."""
+        described = notes.lesson_described(self.metadata) if self.noted else None
+        return [Note(described)] if described is not None else []
 
     def note(self, kind: str, member: Member) -> list[Effect]:
         """A note of a member, when there is a journal."""

@@ -434,7 +434,20 @@ def test_a_prepared_lesson_waits_for_its_first_member() -> None:
     assert do(club, Tick(), now=310) == [Over()]
 
 
-# --- what is said of members
+# --- what is said of the lesson, and of members
+
+
+def test_what_the_metadata_says_of_the_lesson_is_noted_once_there_is_a_journal() -> None:
+    club = Lesson("club", "id", Rules())
+    said = '{"title": "Circles", "school": "Hilltop", "tags": ["geometry"], "hold": true}'
+    do(club, DescribeRoom(None, said), Join("t", "wang", Role.TEACHER))
+    started = do(club, Published("t", (CAMERA,)))
+    described = {"type": "lesson_described", "title": "Circles", "school": "Hilltop"}
+    assert Note({**described, "tags": ("geometry",)}) in started
+    changed = do(club, DescribeRoom(None, '{"title": "Ovals"}'))
+    assert changed == [Note({"type": "lesson_described", "title": "Ovals"}), RoomChanged()]
+    for other in ("free text", "[]", "{", '{"color": "red"}', '{"title": 7}'):
+        assert do(club, DescribeRoom(None, other)) == [RoomChanged()]
 
 
 def test_a_member_may_describe_itself_with_the_grant() -> None:
