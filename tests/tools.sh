@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the tests drive and no package manager of a language brings: Debian's Chromium and Firefox, a
-# font with Chinese, network namespaces, GStreamer's WebRTC with its Python binding, and valgrind, which counts
+# font with Chinese, network namespaces, GStreamer's WebRTC and RTSP with their Python bindings (and with SRT),
+# nginx with its RTMP module, and valgrind, which counts
 # instructions.
 set -eu
 
 packages="chromium firefox-esr fonts-noto-cjk iproute2 python3-gi gir1.2-gst-plugins-bad-1.0 \
 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-gstreamer1.0-plugins-ugly gstreamer1.0-nice valgrind"
+gstreamer1.0-plugins-ugly gstreamer1.0-nice gir1.2-gst-rtsp-server-1.0 libnginx-mod-rtmp valgrind"
 
 missing=""
 for package in $packages; do

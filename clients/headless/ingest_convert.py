@@ -223,7 +223,7 @@ def _x264(size: tuple[int, int], rate: Fraction) -> VideoCodecContext:
 def _opus(layout: str) -> AudioCodecContext:
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = _RATE, layout, "s16"  # type: ignore[assignment]
+    encoder.sample_rate, encoder.layout, encoder.format = _RATE, layout, "s16"
     encoder.time_base = Fraction(1, _RATE)
     encoder.bit_rate = 32_000 if layout == "mono" else 64_000
     return encoder
