@@ -66,12 +66,14 @@ class LiveEdge:
                     self._handle_event(record)  # type: ignore[arg-type]
 
     def poll(self) -> list[Placed]:
-        """What was placed since, of the tracks that are chosen now."""
-        return [
+        """What was placed since, of the tracks that are chosen now, in order."""
+        placed = [
             Placed(time_us, self._tracks[number].kind, frame)
             for number, time_us, frame in self._timeline.poll()
             if number in self._tracks and self._shown.get(self._tracks[number].kind) == number
         ]
+        placed.sort(key=lambda item: item.time_us)
+        return placed
 
     def finish(self) -> None:
         """Nothing more comes: what is held is placed."""
