@@ -1,5 +1,6 @@
 """The composition root: everything a node is made of is made here, and unmade in reverse."""
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -111,8 +112,6 @@ class Node:
             webhooks=webhooks,
         )
         app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
-        self._undo.push_async_callback(app[PUSHES].close)
-        self._undo.push_async_callback(app[INGESTS].close)
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
@@ -236,10 +235,15 @@ def make_app(
     app.add_routes(FloorApi(registry, config.keys).routes())
     app[INGESTS] = Ingests(registry, config.ingest, config.keys)
     app[PUSHES] = Pushes(registry, config.push)
+    app.on_cleanup.append(_end_feeds)
     app.add_routes(FeedsApi(app[INGESTS], app[PUSHES], config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
+
+
+async def _end_feeds(app: web.Application) -> None:
+    await asyncio.gather(app[INGESTS].close(), app[PUSHES].close())
 
 
 def prepare_data_dir(path: Path) -> Path:

@@ -70,16 +70,16 @@ class LiveTrack(MediaStreamTrack):
         self.kind = kind
         self.sent = 0
         """Packets handed out: for video, coded frames."""
-        self._waiting: asyncio.Queue[Sent | None] = asyncio.Queue(_MAX_WAITING)
+        self._queue: asyncio.Queue[Sent | None] = asyncio.Queue(_MAX_WAITING)
 
     def offer(self, sent: Sent | None) -> None:
         """Add a frame, or None for the end; dropped when far too many wait."""
-        if not self._waiting.full():
-            self._waiting.put_nowait(sent)
+        if not self._queue.full():
+            self._queue.put_nowait(sent)
 
     async def recv(self) -> "Packet[Any]":
         """The next packet, when it is due."""
-        sent = await self._waiting.get() if self.readyState == "live" else None
+        sent = await self._queue.get() if self.readyState == "live" else None
         if sent is None:
             self.stop()
             raise MediaStreamError

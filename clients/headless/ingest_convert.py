@@ -28,6 +28,7 @@ _RATE = 48_000  # Opus in RTP (RFC 7587, 4.1)
 _BLOCK = 960  # samples in 20 ms
 _BITS_PER_PIXEL = 2.0  # a second, so 1.8 Mbit/s for 720p: pictures of people who talk
 _OFF_COURSE = 0.08  # seconds by which sound may be away from its place before it is put back
+_B_FRAMES = 3
 _PARAMETER_SETS = (7, 8)  # SPS, PPS (RFC 6184, 5.2 by way of H.264 table 7-1)
 _IDR = 5
 
@@ -74,18 +75,27 @@ class VideoPassthrough:
         self._sets = b"" if length_prefixed else _parameter_sets(extradata)
         self._begun = False
         self._last = float("-inf")
+        self._steps_back = 0
 
     def convert(self, packet: "Packet[Any]", seconds: float) -> Iterator[Timed]:
         """The packet as it is. Raises BFrames."""
         keyframe, damaged = packet.is_keyframe, packet.is_corrupt
-        if seconds < self._last and packet.dts != packet.pts:
-            raise BFrames
-        self._last = seconds
+        self._watch_order(seconds, keyframe)
         for out in self._filter.filter(packet) if self._filter else [packet]:  # which empties it
             if keyframe:
                 yield self._with_sets(bytes(out)), seconds
             elif self._begun and not damaged:
                 yield bytes(out), seconds
+
+    def _watch_order(self, seconds: float, keyframe: bool) -> None:
+        """A step back is a clock that was set; several before the next keyframe are B-frames."""
+        if keyframe:
+            self._steps_back = 0
+        elif seconds < self._last:
+            self._steps_back += 1
+            if self._steps_back == _B_FRAMES:
+                raise BFrames
+        self._last = seconds
 
     def _with_sets(self, data: bytes) -> bytes:
         self._begun = True
@@ -223,7 +233,7 @@ def _x264(size: tuple[int, int], rate: Fraction) -> VideoCodecContext:
 def _opus(layout: str) -> AudioCodecContext:
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = _RATE, layout, "s16"  # type: ignore[assignment]
+    encoder.sample_rate, encoder.layout, encoder.format = _RATE, layout, "s16"
     encoder.time_base = Fraction(1, _RATE)
     encoder.bit_rate = 32_000 if layout == "mono" else 64_000
     return encoder

@@ -38,6 +38,7 @@ READ_TIMEOUT = 10.0
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "file")
 
+_SILENT = "The source says nothing."
 _LEAD = 1.0  # how far ahead of its time a file is read, seconds
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,tcp,udp",
@@ -99,6 +100,7 @@ class Source:
         scheme = urlsplit(wish.url).scheme
         if scheme not in SCHEMES:
             raise SourceError(f"A source begins with {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}.")
+        begun = time.monotonic()
         try:
             container = _opened(wish, scheme)
             try:
@@ -107,7 +109,8 @@ class Source:
                 container.close()
                 raise
         except (av.FFmpegError, OSError) as error:
-            raise SourceError(why(error)) from None
+            silent = time.monotonic() - begun > OPEN_TIMEOUT  # the RTSP demuxer does not say so
+            raise SourceError(_SILENT if silent else why(error)) from None
 
     @property
     def kinds(self) -> list[str]:
@@ -171,7 +174,7 @@ def why(error: Exception) -> str:
         case av.HTTPNotFoundError():
             return "The source knows no such path."
         case av.ExitError() | TimeoutError():
-            return "The source says nothing."
+            return _SILENT
         case av.InvalidDataError():
             return "What the source sends makes no sense."
         case ConnectionRefusedError():

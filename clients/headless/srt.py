@@ -21,6 +21,7 @@ from clients.headless.errors import HeadlessError, SourceError
 MESSAGE = 1316
 """Bytes in a message of live mode, at most."""
 
+_LONGEST = 1_456  # what a packet of 1,500 bytes has room for
 _LIBRARIES = ("libsrt-gnutls.so.1.5", "libsrt-openssl.so.1.5", "libsrt.so.1.5")
 _ERROR = -1
 _TIMEOUT = 6003  # SRT_ETIMEOUT
@@ -68,7 +69,7 @@ class Stream:
         self._set(_CONNTIMEO, round(open_timeout * 1000))
         self._set(_RCVTIMEO, milliseconds)
         self._set(_SNDTIMEO, milliseconds)
-        self._set(_PEERIDLETIMEO, milliseconds)
+        self._set(_PEERIDLETIMEO, max(milliseconds, 5_000))  # it says that it lives each second
         latency = options.get("latency", "")
         if latency.isdecimal():
             self._set(_LATENCY, min(int(latency), 8_000))
@@ -113,11 +114,17 @@ class Receiver(Stream):
 
     def __init__(self, url: str, open_timeout: float, timeout: float) -> None:
         super().__init__(url, open_timeout, timeout)
-        self._buffer = ctypes.create_string_buffer(MESSAGE * 2)
+        self._buffer = ctypes.create_string_buffer(_LONGEST)
+        self._rest = b""
 
     def read(self, size: int) -> bytes:
-        """The next message: some bytes, b"" at the end. Raises TimeoutError."""
-        count = self._library.srt_recvmsg(self._socket, self._buffer, min(size, MESSAGE * 2))
+        """Some bytes, at most so many; b"" at the end. Raises TimeoutError."""
+        message = self._rest or self._message()
+        self._rest = message[size:]
+        return message[:size]
+
+    def _message(self) -> bytes:
+        count = self._library.srt_recvmsg(self._socket, self._buffer, _LONGEST)
         if count == _ERROR:
             if self._library.srt_getlasterror(None) == _TIMEOUT:
                 raise TimeoutError

@@ -75,9 +75,12 @@ class FeedsApi:
             source = validated(wish, lesson)
         except ValidationError as error:
             raise web.HTTPBadRequest(text=_sentence(error)) from None
-        if source.role == Role.TEACHER and self._who(request).role == Role.ASSISTANT:
+        if source.role == "teacher" and self._who(request).role == Role.ASSISTANT:
             raise NotAllowed("Only a teacher or an administrator lets a source give the lesson.")
-        return _created(self._ingests.add(source))
+        try:
+            return _created(self._ingests.add(source))
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"url {error}.") from None
 
     async def _push(self, request: web.Request) -> web.Response:
         lesson = self._staff(request)

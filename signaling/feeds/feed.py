@@ -76,6 +76,7 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._live_since: float | None = None
         self._patience = FAREWELL
+        self._stopped = False
 
     def describe(self) -> dict[str, object]:
         """What the API says of it; nothing that is secret."""
@@ -95,10 +96,11 @@ class Feed:
     async def stop(self, patience: float = FAREWELL) -> None:
         """End it, in good order if that takes no longer than `patience` seconds. Idempotent."""
         self._patience = patience
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        if self._task is not None:
+            if not self._stopped:
+                self._task.cancel()  # once: a second time would keep the process from being ended
+            self._stopped = True
+            await asyncio.wait([self._task])
         self.state = "ended"
 
     async def over(self, patience: float) -> None:

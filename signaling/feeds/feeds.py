@@ -17,7 +17,7 @@ class Feeds:
 
     def __init__(self) -> None:
         self._feeds: dict[str, dict[str, Feed]] = {}
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], Feed] = {}
 
     def add(self, spec: Spec) -> Feed:
         """Start a feed. Raises LimitExceeded."""
@@ -42,19 +42,18 @@ class Feeds:
             return False
         self._forget(feed)
         task = asyncio.get_running_loop().create_task(feed.over(patience))
-        self._stopping.add(task)
-        task.add_done_callback(self._stopping.discard)
+        self._leaving[task] = feed
+        task.add_done_callback(lambda done: self._leaving.pop(done, None))
         return True
 
     async def close(self) -> None:
         """Stop all of them."""
         feeds = [feed for own in self._feeds.values() for feed in own.values()]
+        feeds += self._leaving.values()
         self._feeds.clear()
-        for task in self._stopping:
+        for task in self._leaving:
             task.cancel()
         await asyncio.gather(*(feed.stop(_AT_SHUTDOWN) for feed in feeds))
-        if self._stopping:
-            await asyncio.wait(self._stopping)
 
     def _forget(self, feed: Feed) -> None:
         own = self._feeds.get(feed.spec.lesson, {})

@@ -16,7 +16,6 @@ from signaling.config import IngestConfig, IngestSource
 from signaling.edge import unix_now
 from signaling.effects import Announced, Effect, Over
 from signaling.errors import NotAllowed
-from signaling.events import Role
 from signaling.feeds.address import PULLED, allowed, parse
 from signaling.feeds.feed import Feed, Job, Spec
 from signaling.feeds.feeds import Feeds
@@ -50,7 +49,7 @@ class Ingests:
         """The node listens there: what the configuration pulls whether a lesson is live or not."""
         self._node_url = node_url
         for source in self._config.sources:
-            if source.role == Role.TEACHER:
+            if source.role == "teacher":
                 self._start(source, configured=True)
 
     def add(self, source: IngestSource) -> Feed:
@@ -61,7 +60,7 @@ class Ingests:
                 f"This node pulls nothing from {url.host}: its operator may allow that host under "
                 "ingest.allow."
             )
-        if source.role != Role.TEACHER:
+        if source.role != "teacher":
             self._registry.require(source.lesson)
         return self._start(source, configured=False)
 
@@ -126,13 +125,13 @@ class Ingests:
     def _begin(self, lesson: str) -> None:
         """Somebody gives the lesson now: what the configuration has come along with it."""
         for source in self._config.sources:
-            if source.lesson == lesson and source.role != Role.TEACHER:
+            if source.lesson == lesson and source.role != "teacher":
                 self._start(source, configured=True)
 
     def _over(self, lesson: str) -> None:
         """The lesson is over, and all pulls into it but those that bring the next one."""
         for feed in self.of(lesson):
-            if not (feed.spec.shown["configured"] and feed.spec.shown["role"] == Role.TEACHER):
+            if not (feed.spec.shown["configured"] and feed.spec.shown["role"] == "teacher"):
                 self._feeds.remove(lesson, feed.id)
 
 
