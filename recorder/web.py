@@ -29,15 +29,20 @@ _NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
 def routes(
-    data_dir: Path, authorize: Authorize, broadcast: Broadcast | None = None
+    data_dir: Path,
+    authorize: Authorize,
+    broadcast: Broadcast | None = None,
+    database: str = "",
 ) -> list[web.RouteDef]:
-    """The routes to add to a node's application; `broadcast` has the lessons that are live.
+    """The routes to add to a node's application.
+
+    `broadcast` has the lessons that are live, `database` is as `Catalogue` takes it.
 
     Raises CatalogueError.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     lessons = data_dir / "lessons"
-    access = Access(Catalogue(data_dir), authorize)
+    access = Access(Catalogue(data_dir, database), authorize)
     return [
         *ArchiveApi(access, lessons).routes(),
         *_Media(access, lessons, broadcast or Broadcast()).routes(),
