@@ -93,7 +93,8 @@ def list_lessons(
         return
     table = Table(box=None, pad_edge=False)
     for column in ("lesson", "title", "state", "began (UTC)", "length", "size", "where"):
-        table.add_column(column, justify="right" if column in ("length", "size") else "left")
+        right, whole = column in ("length", "size"), column == "lesson"
+        table.add_column(column, justify="right" if right else "left", no_wrap=whole)
     for entry in found:
         where = where_is(archive.lessons / entry.id)
         sizes = length(entry.duration_s), size_of(entry.bytes)
