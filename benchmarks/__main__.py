@@ -18,6 +18,7 @@ NAMES = (
     "peers",
     "rfc8867",
     "weaklink",
+    "catalogue",
 )
 
 

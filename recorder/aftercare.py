@@ -34,6 +34,7 @@ from recorder.errors import ArchiveError, RecorderError, StorageError
 from recorder.extras.make import make
 from recorder.follow import OpenReader
 from recorder.storage import Storage
+from recorder.supervisor import DATABASE
 
 AGAIN = 75
 """Exit code: something is left that has to be tried again."""
@@ -54,7 +55,7 @@ def make_extras(data_dir: Path, open_reader: OpenReader | None, gone: Gone = lam
 
     True when all are made.
     """
-    catalogue = Catalogue(data_dir)
+    catalogue = _catalogue(data_dir)
     done = True
     for folder in reversed(list(_finished(data_dir))):
         if (folder / "extras.json").exists():
@@ -96,9 +97,9 @@ def tend_storage(data_dir: Path, now: Callable[[], float], gone: Gone = lambda: 
     True when all is done.
     """
     wanted = policy.read(data_dir)
-    storage = Storage(wanted.storage, wanted.endpoint) if wanted.storage else None
+    storage = Storage.of(wanted)
     done = storage is None or _upload_all(data_dir, storage, now, gone)
-    executor = retention.Executor(data_dir, storage)
+    executor = retention.Executor(data_dir, storage, _catalogue(data_dir))
     for decision in retention.survey(data_dir, wanted, now()):
         if gone():
             return False
@@ -109,6 +110,10 @@ def tend_storage(data_dir: Path, now: Callable[[], float], gone: Gone = lambda: 
             _log.warning("%s: not %sd for now: %s", decision.lesson, decision.action, error)
             done = False
     return done
+
+
+def _catalogue(data_dir: Path) -> Catalogue:
+    return Catalogue(data_dir, os.environ.get(DATABASE, ""))
 
 
 def _upload_all(data_dir: Path, storage: Storage, now: Callable[[], float], gone: Gone) -> bool:

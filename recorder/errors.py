@@ -4,6 +4,7 @@
     ├── JournalError     the journal cannot be read at all: its lesson is degraded
     ├── MediaError       a frame cannot be muxed: its lesson is tried again, then degraded
     ├── ArchiveError     an archive on disk is not what its manifest says
+    ├── DetailsError     a change to what is said of a lesson cannot be
     ├── StorageError     the S3 storage, or the way to it, does not do what it should: tried again
     └── CatalogueError   the catalogue cannot be opened, not even anew
 
@@ -26,6 +27,10 @@ class MediaError(RecorderError):
 
 class ArchiveError(RecorderError):
     """The archive folder contradicts its manifest, or the manifest is not one."""
+
+
+class DetailsError(RecorderError):
+    """A detail of a lesson cannot be what somebody wants it to be; one sentence."""
 
 
 class CatalogueError(RecorderError):

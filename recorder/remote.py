@@ -27,7 +27,7 @@ class Remote:
         wanted = wanted or policy.read(data_dir)
         self._lessons = data_dir / "lessons"
         self._redirects = wanted.serve == "redirect"
-        self._storage = Storage(wanted.storage, wanted.endpoint) if wanted.storage else None
+        self._storage = Storage.of(wanted)
 
     async def serve(
         self, request: web.Request, lesson: str, path: str, headers: Mapping[str, str]

@@ -8,13 +8,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recorder import details, upload
 from recorder.archive import LESSON_ID, Entry, LessonFolder, lesson_folders, read_entry
 from recorder.catalogue import Catalogue
-from recorder.details import Details
 from recorder.errors import ArchiveError
 from recorder.policy import Policy, Rule
 from recorder.storage import Storage
@@ -30,8 +29,7 @@ class Kept:
     """A finished lesson, as far as the rules need it."""
 
     entry: Entry
-    details: Details | None
-    """None: they cannot be read."""
+    """With what was changed of it since; one whose details cannot be read is on hold."""
     stored_at: float | None = None
     """Unix time since when the storage is known to have it whole."""
     here: bool = True
@@ -50,14 +48,12 @@ class Decision:
 def decide(kept: Kept, policy: Policy, now: float) -> Decision:
     """What the policy says of one lesson at Unix time `now`."""
     lesson = kept.entry.id
-    if kept.details is None:
-        return Decision(lesson, "keep", "its details cannot be read")
-    if kept.details.hold:
+    if kept.entry.hold:
         return Decision(lesson, "keep", "it is held")
-    rule = _rule(kept.entry, kept.details, policy.retention)
+    rule = _rule(kept.entry, policy.retention)
     if rule is not None and rule.days is not None:
         over = kept.entry.started_at + kept.entry.duration_s + rule.days * _DAY
-        until = max(over, kept.details.keep_until or 0.0)
+        until = max(over, kept.entry.keep_until or 0.0)
         if now >= until:
             return Decision(lesson, "delete", f"older than {rule.days:g} days{_of(rule)}")
     if policy.keep_local_days is not None and kept.here and kept.stored_at is not None:
@@ -80,13 +76,10 @@ def survey(data_dir: Path, policy: Policy, now: float) -> Iterator[Decision]:
 class Executor:
     """Carries decisions out. Raises StorageError, OSError: then the lesson is still there."""
 
-    def __init__(
-        self, data_dir: Path, storage: Storage | None, catalogue: Catalogue | None = None
-    ) -> None:
-        """Raises CatalogueError."""
+    def __init__(self, data_dir: Path, storage: Storage | None, catalogue: Catalogue) -> None:
         self._data_dir = data_dir
         self._storage = storage
-        self._catalogue = catalogue or Catalogue(data_dir)
+        self._catalogue = catalogue
         self._sweep()
 
     def carry_out(self, decisions: Iterable[Decision], now: float) -> int:
@@ -143,23 +136,19 @@ def _kept(folder: Path) -> Kept | None:
     if not LessonFolder(folder).finished:
         return None
     try:
-        entry = read_entry(folder)
+        entry = replace(read_entry(folder), **details.edited(folder))
         known = upload.read(folder)
     except (ArchiveError, OSError):
         return None
-    try:
-        said = details.read(folder)
-    except ArchiveError:
-        said = None
     stored_at = known.verified_at if known is not None else None
-    return Kept(entry, said, stored_at, here=known is None or known.local != "removed")
+    return Kept(entry, stored_at, here=known is None or known.local != "removed")
 
 
-def _rule(entry: Entry, said: Details, rules: Iterable[Rule]) -> Rule | None:
+def _rule(entry: Entry, rules: Iterable[Rule]) -> Rule | None:
     """The first that fits."""
     for rule in rules:
         wanted = (rule.school, rule.subject, rule.state, rule.lesson)
-        has = (said.school, said.subject, entry.state, entry.lesson)
+        has = (entry.school, entry.subject, entry.state, entry.lesson)
         if all(not want or want == value for want, value in zip(wanted, has, strict=True)):
             return rule
     return None

@@ -19,6 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from recorder.errors import StorageError
+from recorder.policy import Policy
 
 if TYPE_CHECKING:
     from obstore import Bytes
@@ -83,6 +84,11 @@ class Storage:
                     },
                 },
             )
+
+    @classmethod
+    def of(cls, policy: Policy) -> "Storage | None":
+        """The one that the operator wants, if any."""
+        return cls(policy.storage, policy.endpoint) if policy.storage else None
 
     def put(self, lesson: str, name: str, path: Path) -> None:
         """Store a file of a lesson, in parts when it is large. Raises OSError for the file's."""

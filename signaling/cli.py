@@ -26,6 +26,7 @@ _CLIENTS = {
     "archive": ("signaling.archive_cli", "List, check, mend, export and import recorded lessons."),
     "demo": ("clients.headless.demo", "A node with a demo lesson in progress, to look at."),
     "publish": ("clients.headless.publish", "Teach from a media file, by WHIP."),
+    "ingest": ("clients.headless.ingest", "Bring a camera or recording box into a lesson."),
     "watch": ("clients.headless.watch", "Watch a lesson without a screen, and count what comes."),
     "selftest": ("clients.headless.selftest", "Check that this installation works, end to end."),
 }
@@ -52,6 +53,7 @@ class _Commands(click.Group):
             "serve",
             "demo",
             "publish",
+            "ingest",
             "watch",
             "archive",
             "token",

@@ -41,7 +41,7 @@ _TRY_AGAIN = 0.05
 Send = Callable[[str, bytes], bool]
 """Label and packet to a participant's data channel; False when it is not open, or full."""
 Handler = Callable[[str, models.DataPacket], None]
-"""Session and packet that a server-side participant is sent."""
+"""Session and packet that a server-side participant is sent, or that all are."""
 CallLater = Callable[[float, Callable[[], None]], object]
 
 
@@ -70,14 +70,19 @@ class _Kept:
 
 class Relay:
     """The data of one lesson. `clock` is a steady one, in seconds; `later` calls back;
-    `may_send` tells whether a session may say anything now."""
+    `may_send` tells whether a session may say anything now; `overhear` what is said to all."""
 
     def __init__(
-        self, clock: Callable[[], float], later: CallLater, may_send: Callable[[str], bool]
+        self,
+        clock: Callable[[], float],
+        later: CallLater,
+        may_send: Callable[[str], bool],
+        overhear: Handler = lambda session, packet: None,
     ) -> None:
         self._clock = clock
         self._later = later
         self._may_send = may_send
+        self._overhear = overhear
         self._members: dict[str, _Member] = {}
         self._servers: dict[str, Handler] = {}
         self._allowance = Allowance(_LESSON_RATE, _LESSON_BURST, clock())
@@ -222,6 +227,8 @@ class Relay:
             self._deliver(member, label, raw)
         if label == RELIABLE and packet.sequence:
             self._keep(_Kept(now, session, sender.sid, packet.sequence, raw, wanted))
+        if not wanted:
+            self._overhear(session, packet)
 
     def _deliver(self, member: _Member, label: str, raw: bytes) -> None:
         self.relayed += 1
