@@ -13,9 +13,9 @@
 
 docs/archive.md tells all of it to those who have no Tongbu.
 
-Every file appears whole, by a rename, but for a segment: it grows part by part until it is listed
-(`recorder.segments`). A published segment is never changed; replaying a journal publishes the
-same bytes again, which is then no write at all.
+Every file appears whole, by a rename, but for two that grow: a segment, part by part until it is
+listed (`recorder.segments`), and the playlist of a lesson that is not over. A published segment is
+never changed; replaying a journal publishes the same bytes again, which is then no write at all.
 """
 
 import hashlib
@@ -84,6 +84,19 @@ class Entry:
     thumbnails: str | None = None
     """WebVTT for the seek bar; known once the extras are made, as `chapters` is."""
     chapters: str | None = None
+    school: str = ""
+    subject: str = ""
+    grade: str = ""
+    teacher: str = ""
+    series: str = ""
+    language: str = ""
+    """A tag of RFC 5646."""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    hold: bool = False
+    """It must not be removed, whatever the rules say (see `details.py`)."""
+    keep_until: float | None = None
+    """Unix seconds until which it stays; None leaves that to the rules."""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Entry":
@@ -91,8 +104,8 @@ class Entry:
         try:
             views = tuple(View(**view) for view in value["views"])
             audio = value["audio"] and Audio(**value["audio"])
-            downloads = tuple(value["downloads"])
-            return cls(**{**value, "views": views, "audio": audio, "downloads": downloads})
+            lists = {name: tuple(value.get(name, ())) for name in ("downloads", "tags")}
+            return cls(**{**value, "views": views, "audio": audio, **lists})
         except (KeyError, TypeError) as error:
             raise ArchiveError(f"not an archive entry: {error}") from error
 
@@ -105,7 +118,7 @@ class Gap:
     start_s: float
     duration_s: float
     reason: str
-    """loss, silence (muted, or nothing sent) or reconnected."""
+    """One of `gaps.Reason`."""
 
 
 @dataclass(slots=True)
@@ -133,7 +146,8 @@ class LessonFolder:
         self.bytes = 0
         """What the published media files hold so far, playlists not counted."""
         self._files: dict[str, dict[str, Any]] = {}
-        self._listed: dict[str, int] = {}
+        self._listed: dict[str, tuple[int, int]] = {}
+        """Of a playlist on disk: segments, and the target duration if it was written here."""
 
     @property
     def finished(self) -> bool:
@@ -145,20 +159,22 @@ class LessonFolder:
         self._put(name, data)
         self.add(name, len(data), hashlib.sha256(data).hexdigest())
 
-    def add(self, name: str, size: int, digest: str) -> None:
-        """Take note of a media file that is there for good; `digest` is its SHA-256."""
+    def add(self, name: str, size: int, digest: str = "") -> None:
+        """Take note of a media file that is there for good; `digest` is its SHA-256.
+
+        One that is not given is made for the manifest: a second of it for each 200 MB is too much
+        while lessons are live.
+        """
         if name not in self._files:
             self.bytes += size
         self._files[name] = _facts(size, digest)
 
     def adopt(self, temporary: Path, name: str) -> None:
         """Publish a file that was written elsewhere in this folder."""
-        with temporary.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
+        _sync(temporary)
         size = temporary.stat().st_size
         temporary.replace(self.media / name)
-        self.add(name, size, digest)
+        self.add(name, size)
 
     def replace(self, name: str, data: bytes) -> None:
         """Publish a file that may change: a master playlist, the poster."""
@@ -167,15 +183,22 @@ class LessonFolder:
 
     def replace_playlist(self, name: str, media: playlist.MediaPlaylist) -> None:
         """Publish a media playlist, unless the one on disk already says more (we replay)."""
-        listed = self._listed.get(name)
-        if listed is None:
-            listed = self._listed[name] = self._listed_on_disk(name)
-        if media.ended or media.count > listed:
-            self._listed[name] = media.count
+        if media.ended:
             self.replace(name, media.render().encode())
+            return
+        known = self._listed.get(name) or (self._listed_on_disk(name), 0)
+        if media.count > known[0]:
+            if known[1] == media.target:  # a rename for each segment would cost more than its media
+                _append(self.media / name, media.growth(known[0]).encode())
+            else:
+                self._put(name, media.render().encode())
+            known = media.count, media.target
+        self._listed[name] = known
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Say that the archive is whole; on disk, with all it lists, before this returns."""
+        for name, facts in self._files.items():
+            facts["sha256"] = facts["sha256"] or _digest(self.media / name)
         manifest.files = dict(sorted(self._files.items()))
         for name in manifest.files:
             _sync(self.media / name)
@@ -197,8 +220,7 @@ class LessonFolder:
         for path in sorted(self.media.rglob("*")):
             name = path.relative_to(self.media).as_posix()
             if path.is_file() and not path.name.startswith(".") and name not in self._files:
-                data = path.read_bytes()
-                self.add(name, len(data), hashlib.sha256(data).hexdigest())
+                self.add(name, path.stat().st_size)
 
     def temporary(self, name: str) -> Path:
         """Where a file may be written before it is adopted."""
@@ -233,7 +255,7 @@ def read_manifest(lesson: Path) -> Manifest:
         entry = Entry.from_json(value.pop("entry"))
         gaps = [Gap(**gap) for gap in value.pop("gaps")]
         return Manifest(entry=entry, gaps=gaps, **value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArchiveError) as error:
         raise ArchiveError(f"{lesson.name}: the manifest cannot be read: {error}") from error
 
 
@@ -318,6 +340,11 @@ def _facts(size: int, digest: str) -> dict[str, Any]:
     return {"size": size, "sha256": digest}
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _same(path: Path, data: bytes) -> bool:
     """The file is there with just these bytes."""
     try:
@@ -333,6 +360,11 @@ def _write(path: Path, data: bytes, *, sync: bool = False) -> None:
     if sync:
         _sync(temporary)
     temporary.replace(path)
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        file.write(data)
 
 
 def _sync(path: Path) -> None:

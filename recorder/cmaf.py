@@ -60,7 +60,7 @@ def length_prefixed(frame: bytes) -> bytes:
     Each NAL unit gets its length before it, four bytes, instead of a start code. Parameter sets and
     delimiters are left out: the init segment has the sets.
     """
-    if frame.startswith(b"\0\0\0\1") and frame.find(_START_CODE, 4) < 0:
+    if frame.startswith(b"\0\0\0\1") and len(frame) > 4 and frame.find(_START_CODE, 4) < 0:
         return (len(frame) - 4).to_bytes(4) + frame[4:]  # nearly every frame: one slice
     units = [unit.rstrip(b"\0") for unit in frame.split(_START_CODE)[1:]]
     kept = [unit for unit in units if unit and unit[0] & 31 not in _LEFT_OUT]

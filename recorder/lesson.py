@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recorder import details
 from recorder.archive import Audio, Entry, LessonFolder, Manifest, entry_from_id
 from recorder.arrivals import Arrivals
 from recorder.codecs import FRAGMENTED_MP4, OPUS_RATE
@@ -20,6 +21,7 @@ from recorder.mux import VIDEO_RATE
 from recorder.news import Ended, News
 from recorder.outputs import AUDIO, Outputs, VideoView
 from recorder.publishers import ASSISTANT, TEACHER, Publishers, place_of
+from recorder.talk import Talk
 from recorder.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class LessonRecorder:
         self._timeline = Timeline()
         self._tracks: dict[int, _Track] = {}
         self._publishers = Publishers()
+        self._talk = Talk()
         self._outputs = Outputs(self.folder)
         self._tick_us = 0
         self._skipped = 0
@@ -150,6 +153,7 @@ class LessonRecorder:
         self._outputs.finish()
         self.folder.tell(Ended(self.folder.id))
         self._outputs.publish_poster()
+        self._talk.write(self.folder.path)
         self.folder.write_manifest(self._manifest())
 
     def close(self) -> None:
@@ -200,6 +204,10 @@ class LessonRecorder:
             match value["type"]:
                 case "lesson_started":
                     self._begin(arrival, value)
+                case "lesson_described":
+                    self._entry = replace(self._entry, **details.given(value))
+                case "chat":
+                    self._talk.add(self._lesson_time(arrival) / 1e6, value)
                 case "track_published":
                     self._add_track(arrival, _Track(value))
                 case "track_muted":
@@ -215,9 +223,9 @@ class LessonRecorder:
     # --- events
 
     def _begin(self, arrival: int, event: dict[str, Any]) -> None:
-        title = str(event.get("title") or self._entry.title)[:_TITLE]
         lesson = str(event["lesson"])[:_TITLE]
-        self._entry = replace(self._entry, lesson=lesson, title=title, started_at=arrival / 1e6)
+        said = details.given(event)
+        self._entry = replace(self._entry, lesson=lesson, started_at=arrival / 1e6, **said)
 
     def _add_track(self, arrival: int, track: _Track) -> None:
         if track.number in self._tracks:

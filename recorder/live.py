@@ -9,6 +9,7 @@ already ask for what is new only (EXT-X-SKIP). A segment's text is made once, wh
 """
 
 import enum
+import gzip
 import math
 import re
 from collections import deque
@@ -45,6 +46,20 @@ class Range:
     file: str
     offset: int
     size: int
+
+
+class Rendered:
+    """A playlist, and what it is on the wire: nine tenths of it are the same words."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._compressed = b""
+
+    @property
+    def compressed(self) -> bytes:
+        """By gzip; made when it is first asked for."""
+        self._compressed = self._compressed or gzip.compress(self.text.encode(), 5, mtime=0)
+        return self._compressed
 
 
 @dataclass(slots=True)
@@ -277,7 +292,7 @@ class LiveLesson:
         self.renditions: dict[str, LiveRendition] = {}
         self.version = 0
         """Grows with every piece of news."""
-        self._rendered: dict[tuple[str, bool], tuple[int, str]] = {}
+        self._rendered: dict[tuple[str, bool], tuple[int, Rendered]] = {}
 
     def handle(self, news: News) -> None:
         """Take a piece of news of this lesson."""
@@ -297,13 +312,14 @@ class LiveLesson:
                 for rendition in self.renditions.values():
                     rendition.end()
 
-    def media_playlist(self, name: str, *, skip: bool) -> str:
+    def media_playlist(self, name: str, *, skip: bool) -> "Rendered":
         """A rendition's playlist; made once for all who ask. Raises KeyError."""
         known = self._rendered.get((name, skip))
         if known is None or known[0] != self.version:
             others = [other for other in self.renditions.values() if other.name != name]
             reports = "".join(other.report("../") for other in others if other.playable)
-            known = self.version, self.renditions[name].render(reports, skip=skip)
+            text = self.renditions[name].render(reports, skip=skip)
+            known = self.version, Rendered(text)
             self._rendered[name, skip] = known
         return known[1]
 

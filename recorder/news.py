@@ -62,7 +62,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The lesson's archive is whole: nothing follows."""
+    """The lesson can be played to its end: nothing follows."""
 
     lesson: str
 

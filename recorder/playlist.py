@@ -52,6 +52,8 @@ class MediaPlaylist:
     target: int = TARGET_SECONDS
     _init: str = ""
     _lines: list[str] = field(default_factory=list)
+    _ends: list[int] = field(default_factory=list)
+    """How many lines there were with each segment."""
 
     def append(self, segment: Segment) -> None:
         """Add the segment that follows the last."""
@@ -61,6 +63,7 @@ class MediaPlaylist:
             self._lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date_time(self.zero + segment.start)}")
         self._lines.append(f"#EXTINF:{segment.duration:.6f},")
         self._lines.append(segment.uri)
+        self._ends.append(len(self._lines))
         self.count += 1
         self.duration += segment.duration
         self.size += segment.size
@@ -80,6 +83,10 @@ class MediaPlaylist:
         ]
         tail = ["#EXT-X-ENDLIST"] if self.ended else []
         return "\n".join([*head, *self._lines, *tail, ""])
+
+    def growth(self, listed: int) -> str:
+        """What `render` gives beyond what it gave with so many segments and the same target."""
+        return "\n".join([*self._lines[self._ends[listed - 1] :], ""])
 
     @property
     def average(self) -> float:

@@ -6,7 +6,6 @@ the times of the samples alone. So a replay comes to the same bytes: it finds th
 goes on where a killed worker stopped.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -39,7 +38,6 @@ class SegmentFile:
             self._file = os.open(path, flags, 0o644)
         self.size = 0
         self._there = os.fstat(self._file).st_size
-        self._hash = hashlib.sha256()
 
     def append(self, data: bytes) -> None:
         """Add the bytes at the end of what was appended to this object."""
@@ -47,14 +45,12 @@ class SegmentFile:
         if end > self._there or os.pread(self._file, len(data), self.size) != data:
             _write_at(self._file, data, self.size)
         self.size = end
-        self._hash.update(data)
 
-    def finish(self) -> str:
-        """Cut off what an earlier worker wrote beyond the end; the SHA-256 of the file."""
+    def finish(self) -> None:
+        """Cut off what an earlier worker wrote beyond the end, and close."""
         if self._there > self.size:
             os.ftruncate(self._file, self.size)
         self.close()
-        return self._hash.hexdigest()
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
@@ -147,8 +143,9 @@ class Segmenter:
             return
         file, self._file = self._file, None
         rate, number = self.init.rate, self.playlist.count
-        uri, digest = segment_name(number), file.finish()
-        self._folder.add(f"{self.name}/{uri}", file.size, digest)
+        uri = segment_name(number)
+        file.finish()
+        self._folder.add(f"{self.name}/{uri}", file.size)
         start, duration = self._start / rate, (self._part_end - self._start) / rate
         self.playlist.append(Segment(uri, self.init_name, start, duration, file.size))
         self._folder.tell(

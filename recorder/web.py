@@ -14,7 +14,7 @@ from recorder.catalogue import Catalogue
 from recorder.playlist import for_safari
 from recorder.web_access import Access, Authorize, error
 from recorder.web_api import ArchiveApi
-from recorder.web_live import FOREVER, Broadcast, kept
+from recorder.web_live import FOREVER, Broadcast, asks_for_safari, kept
 
 _TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -29,15 +29,20 @@ _NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
 def routes(
-    data_dir: Path, authorize: Authorize, broadcast: Broadcast | None = None
+    data_dir: Path,
+    authorize: Authorize,
+    broadcast: Broadcast | None = None,
+    database: str = "",
 ) -> list[web.RouteDef]:
-    """The routes to add to a node's application; `broadcast` has the lessons that are live.
+    """The routes to add to a node's application.
+
+    `broadcast` has the lessons that are live, `database` is as `Catalogue` takes it.
 
     Raises CatalogueError.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     lessons = data_dir / "lessons"
-    access = Access(Catalogue(data_dir), authorize)
+    access = Access(Catalogue(data_dir, database), authorize)
     return [
         *ArchiveApi(access, lessons).routes(),
         *_Media(access, lessons, broadcast or Broadcast()).routes(),
@@ -75,7 +80,7 @@ class _Media:
                 return answer
         if path is None or not await asyncio.to_thread(path.is_file):
             raise error(web.HTTPNotFound, "There is no such file in this lesson.")
-        if path.suffix == ".m3u8" and "opus" in request.query:
+        if path.suffix == ".m3u8" and asks_for_safari(request):
             return await self._for_safari(path)
         headers = {"Content-Type": _TYPES[path.suffix], **self._caching(lesson_id, path)}
         return web.FileResponse(path, headers=headers)

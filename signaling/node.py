@@ -1,5 +1,6 @@
 """The composition root: everything a node is made of is made here, and unmade in reverse."""
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -12,7 +13,9 @@ from typing import Self
 import ifaddr
 from aiohttp import web
 
+from recorder import policy
 from recorder.errors import RecorderError
+from recorder.policy import Policy
 from recorder.supervisor import Supervisor
 from recorder.web import routes as archive_routes
 from recorder.web_live import Broadcast
@@ -31,6 +34,9 @@ from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
+from signaling.feeds.api import FeedsApi
+from signaling.feeds.ingest import Ingests
+from signaling.feeds.push import Pushes
 from signaling.floor_api import FloorApi
 from signaling.lesson import Rules
 from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
@@ -47,6 +53,9 @@ from signaling.whep import Whep
 from signaling.whip import Whip
 
 logger = logging.getLogger(__name__)
+
+INGESTS = web.AppKey("ingests", Ingests)
+PUSHES = web.AppKey("pushes", Pushes)
 
 _WORKER_PATIENCE = 2.0
 """Seconds the recorder's worker has for the archives of lessons that a shutdown ended."""
@@ -84,6 +93,7 @@ class Node:
     async def _start(self) -> None:
         config = self._config
         data_dir = prepare_data_dir(config.data_dir)
+        leave_policy(data_dir, config)
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
@@ -106,8 +116,20 @@ class Node:
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
+        app[INGESTS].serve(self.url)
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
+
+    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+        try:
+            return archive_routes(
+                data_dir,
+                api.authorize_archive,
+                self._broadcast,
+                self._config.archive.database,
+            )
+        except RecorderError as error:
+            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
@@ -162,18 +184,17 @@ class Node:
         self.url = f"http://{host}:{port}"
 
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder, on_news=self._broadcast.handle)
+        supervisor = Supervisor(
+            data_dir,
+            self._on_recorder,
+            on_news=self._broadcast.handle,
+            database=self._config.archive.database,
+        )
         try:
             await supervisor.start()
         except OSError as error:
             raise ConfigError(f"The recorder cannot be started: {error.strerror}.") from error
         self._undo.push_async_callback(supervisor.stop, _WORKER_PATIENCE)
-
-    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
-        try:
-            return archive_routes(data_dir, api.authorize_archive, self._broadcast)
-        except RecorderError as error:
-            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _on_recorder(self, state: str) -> None:
         self._recorder_state = state
@@ -212,9 +233,17 @@ def make_app(
     app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
     app.add_routes(FloorApi(registry, config.keys).routes())
+    app[INGESTS] = Ingests(registry, config.ingest, config.keys)
+    app[PUSHES] = Pushes(registry, config.push)
+    app.on_cleanup.append(_end_feeds)
+    app.add_routes(FeedsApi(app[INGESTS], app[PUSHES], config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
+
+
+async def _end_feeds(app: web.Application) -> None:
+    await asyncio.gather(app[INGESTS].close(), app[PUSHES].close())
 
 
 def prepare_data_dir(path: Path) -> Path:
@@ -230,6 +259,14 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def leave_policy(data_dir: Path, config: NodeConfig) -> None:
+    """Tell those who tend to finished lessons what the operator wants. Raises ConfigError."""
+    try:
+        policy.write(data_dir, Policy.from_json(config.archive.model_dump(exclude={"database"})))
+    except OSError as error:
+        raise ConfigError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
 def own_cores() -> int:
