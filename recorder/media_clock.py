@@ -33,13 +33,14 @@ _DEADBAND_US = 2_000  # below this a sender report's jitter is not worth a sampl
 _STEP_US = 2_000_000  # a first report that is off by more tells of another wall clock
 _CHANGE_US = 15_000  # reports that differ by more say something new
 _SAME_US = 6_000  # and by less, the same
+_DRIFTS = 2_000  # clocks are off by less than 500 ppm: so much change since the last one is none
 _SNAP_US = 500_000  # what is wrong by more is corrected at once
 _DRIFT_US = 50_000  # how far arrivals may drift off before the offset follows them
 _JUMP_US = 150_000  # ticks that run ahead of the arrivals by more in one frame have jumped
 _LEAD_US = 100_000  # if they make the frame come so much sooner than the promptest one
 _STUCK = 3  # so many frames in a row that do not get on show that the clock stands, or ran back
 _WINDOW_US = 10_000_000
-_REPORTS = 5  # the median of so many reports is believed
+_REPORTS = 3  # the median of so many reports is believed
 
 
 class Held(NamedTuple):
@@ -79,7 +80,7 @@ class MediaClock:
 
     __slots__ = (
         "_apart", "_arrival", "_before", "_lag", "_lag_then", "_low", "_low_before", "_media",
-        "_odd", "_rate", "_since", "_slew_by", "_stuck",
+        "_odd", "_rate", "_reported", "_since", "_slew_by", "_stuck",
         "_stuck_at", "_ticks", "_timestamp", "_turn", "_wall",
         "broken", "held", "number", "offset", "rebased", "reports", "settled", "target", "wall",
     )  # fmt: skip
@@ -110,6 +111,7 @@ class MediaClock:
         self._turn = 0  # when the window began
         self._since: int | None = None  # least `late` since the last report, and before it
         self._before: int | None = None
+        self._reported = 0  # when the last one came
         self._odd: int | None = None  # a report that said something new
         self._apart = 0  # how far its reports are off those of its mates for good
         self._stuck = self._stuck_at = 0
@@ -186,18 +188,20 @@ class MediaClock:
 
     # --- reports
 
-    def learn(self, report: int) -> None:
+    def learn(self, report: int, arrival: int) -> None:
         """Take a reading of the publisher's wall clock minus `media`."""
+        drift = max(arrival - self._reported, 0) // _DRIFTS
+        self._reported = arrival
         if not self.settled:
             self.reports.append(report)
             return
         if self.wall.base is None:
             self.wall.base = self.offset - report
-        expected = self._expected(self.wall.base)
-        if abs(report - expected) > (_CHANGE_US if self.reports else _STEP_US):
-            if not self._confirms(report):
+        change = self._difference(report, self.wall.base)
+        if abs(change) > (_CHANGE_US + drift if self.reports else _STEP_US):
+            if not self._confirms(report, drift):
                 return
-            self._change(report, report - expected)
+            self._change(report, change)
         else:
             self.reports.append(report)
         self._odd = None
@@ -210,13 +214,15 @@ class MediaClock:
         self.reports = deque((report + change for report in self.reports), maxlen=_REPORTS)
         self._odd = None
 
-    def _expected(self, base: int) -> int:
-        """What a report says when nothing has changed."""
-        return median_low(self.reports) if self.reports else self.offset - base - self._apart
+    def _difference(self, report: int, base: int) -> int:
+        """By how much a report says something new: one by one they vary, and slowly they drift."""
+        if not self.reports:
+            return report - (self.offset - base - self._apart)
+        return min(report - median_low(self.reports), report - self.reports[-1], key=abs)
 
-    def _confirms(self, report: int) -> bool:
+    def _confirms(self, report: int, drift: int) -> bool:
         """Another report said the same, and frames came since which show what it means."""
-        if self._odd is None or abs(report - self._odd) > _SAME_US:
+        if self._odd is None or abs(report - self._odd) > _SAME_US + drift:
             self._odd, self._since = report, None
             return False
         return self._since is not None

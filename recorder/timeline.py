@@ -94,10 +94,11 @@ class Timeline:
 
     def handle_report(self, report: "SenderReport", arrival_us: int | None = None) -> None:
         """Learn what a publisher's wall clock says of a track."""
+        arrival = report.arrival_us if arrival_us is None else arrival_us
         track = self._tracks[report.track]
         if report.ntp:  # 0 says that the sender has no wall clock (RFC 3550, 6.4.1)
-            track.learn((report.ntp * 1_000_000 >> 32) - track.glance(report.timestamp))
-        self.handle_time(report.arrival_us if arrival_us is None else arrival_us)
+            track.learn((report.ntp * 1_000_000 >> 32) - track.glance(report.timestamp), arrival)
+        self.handle_time(arrival)
 
     def handle_time(self, now_us: int) -> None:
         """The journal's clock has come to `now_us`."""
