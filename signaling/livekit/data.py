@@ -70,14 +70,19 @@ class _Kept:
 
 class Relay:
     """The data of one lesson. `clock` is a steady one, in seconds; `later` calls back;
-    `may_send` tells whether a session may say anything now."""
+    `may_send` tells whether a session may say anything now; `overhear` hears what goes to all."""
 
     def __init__(
-        self, clock: Callable[[], float], later: CallLater, may_send: Callable[[str], bool]
+        self,
+        clock: Callable[[], float],
+        later: CallLater,
+        may_send: Callable[[str], bool],
+        overhear: Callable[[models.DataPacket], None] = lambda packet: None,
     ) -> None:
         self._clock = clock
         self._later = later
         self._may_send = may_send
+        self._overhear = overhear
         self._members: dict[str, _Member] = {}
         self._servers: dict[str, Handler] = {}
         self._allowance = Allowance(_LESSON_RATE, _LESSON_BURST, clock())
@@ -220,6 +225,8 @@ class Relay:
         raw = packet.SerializeToString()
         for member in receivers:
             self._deliver(member, label, raw)
+        if not wanted:
+            self._overhear(packet)
         if label == RELIABLE and packet.sequence:
             self._keep(_Kept(now, session, sender.sid, packet.sequence, raw, wanted))
 

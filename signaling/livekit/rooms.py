@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from livekit.protocol import models, rtc
 
+from signaling import notes
 from signaling.classroom import Classroom
 from signaling.config import IceServer
 from signaling.edge import unix_now
@@ -23,6 +24,7 @@ from signaling.effects import (
 from signaling.errors import LessonError
 from signaling.events import Describe, Grants, Join, Role
 from signaling.livekit import messages
+from signaling.livekit.chat import Chat
 from signaling.livekit.data import Relay
 from signaling.livekit.house import House
 from signaling.livekit.interest import Interest
@@ -50,7 +52,9 @@ class Room:
             later=loop.call_later,
             tell=tell,
         )
-        self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send)
+        chat = Chat(self._on_chat)
+        may_send = classroom.lesson.may_send
+        self.relay = Relay(loop.time, loop.call_later, may_send, chat.overhear)
         self.participant = ClassroomParticipant(classroom, self.relay)
         self.interest = Interest(self._on_interest)
         self.sessions: dict[str, LiveKitSession] = {}
@@ -173,6 +177,12 @@ class Room:
 
     def _on_gone(self, session: str) -> None:
         self.sessions.pop(session, None)
+
+    def _on_chat(self, identity: str, text: str) -> None:
+        """Somebody wrote for all to read: the journal has it."""
+        members = self.classroom.lesson.members.values()
+        name = next((m.name for m in members if m.identity == identity), identity)
+        self.classroom.note(notes.chat(identity, name or identity, text))
 
     def _on_subscribed(self, number: int) -> None:
         """Somebody takes a publication: its publisher is told once."""
