@@ -126,15 +126,15 @@ def show(facts: JournalFacts, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    tracks = Table("track", "source", "codec", "of", "SSRC", "packets", "MB", "lost", "late",
-                   "twice", "reports", "from s", "to s", title="tracks")  # fmt: skip
+    columns = ("track", "what", "of", "packets", "MB", "lost", "late", "twice", "SR", "seconds")
+    tracks = Table(*columns, title="tracks")
     for track in facts.tracks:
+        counts = (track.lost, track.late, track.repeated, track.reports)
         tracks.add_row(
-            str(track.track), track.source, track.codec, track.identity,
-            " ".join(map(str, track.ssrcs)), str(track.packets), f"{track.bytes / 1e6:.2f}",
-            str(track.lost), str(track.late), str(track.repeated), str(track.reports),
-            _seconds(track.first_s), _seconds(track.last_s),
-        )  # fmt: skip
+            *(str(track.track), f"{track.source} {track.codec}".strip(), track.identity),
+            *(str(track.packets), f"{track.bytes / 1e6:.2f}", *map(str, counts)),
+            _span(track.first_s, track.last_s),
+        )
     console.print(tracks)
     gaps = [(t.track, gap) for t in facts.tracks for gap in t.gaps]
     _rows(console, "gaps", ("track", "at s", "seconds", "packets", "reason"), [
@@ -166,8 +166,8 @@ def _details(event: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in rest.items())
 
 
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _span(first: float | None, last: float | None) -> str:
+    return "" if first is None or last is None else f"{first:.1f} to {last:.1f}"
 
 
 def _name_of(folder: Path) -> str | None:

@@ -53,7 +53,7 @@ def test_the_data_folder_may_come_from_the_environment(
 def test_a_person_sees_tables(data_dir: Path) -> None:
     result = run("inspect", NEWER, "--data-dir", data_dir)
     assert result.exit_code == 0
-    for word in ("ended", "H264", "opus", "camera", "lesson_started", "reports"):
+    for word in ("ended", "H264", "opus", "camera", "lesson_started", "SR"):
         assert word in result.stdout
     assert "damage" not in result.stdout
 
