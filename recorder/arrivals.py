@@ -27,29 +27,42 @@ _LAST_DAY_US = 253_402_214_400_000_000  # of the year 9999
 
 
 class Arrivals:
-    """Gives each record the time at which to believe it came; `None` for what is left out."""
+    """Gives each record the time at which to believe it came.
+
+    A record whose time, with `shift`, is after `earliest` and not after `latest` came then. All
+    others are for `handle`. Tell the time with `move` every now and then.
+    """
 
     def __init__(self, start_us: int) -> None:
         """`start_us` stands for a beginning that no calendar has."""
         self.refused = 0
         """Records that were left out."""
+        self.shift = 0
+        self.earliest = 0
+        self.latest = -1
         self._start = start_us
         self._first: int | None = None
         self._now = 0
-        self._shift = 0
         self._doubted: tuple[int, Record] | None = None
+
+    def move(self, now_us: int) -> None:
+        """Records came up to this time."""
+        self._now = max(self._now, now_us)
+        self.earliest = self._now - BACK_US
+        if self._first is not None:
+            self.latest = min(self._now + AHEAD_US, self._first + LONGEST_US)
 
     def handle(self, record: "Record") -> "list[tuple[int, Record]]":
         """The records to take now, with their times; mostly this one."""
-        at = record.arrival_us + self._shift
+        at = record.arrival_us + self.shift
         if self._first is None:
             at = self._first = self._now = self._begin(at)
         if at - self._first > LONGEST_US:
             self.refused += 1
             return []
         if -BACK_US < at - self._now <= AHEAD_US:
-            self._now = max(self._now, at)
             self.finish()
+            self.move(at)
             return [(at, record)]
         return self._handle_odd(at, record)
 
@@ -61,7 +74,7 @@ class Arrivals:
     def _begin(self, at: int) -> int:
         if 0 < at < _LAST_DAY_US:
             return at
-        self._shift = self._start - at
+        self.shift = self._start - at
         return self._start
 
     def _handle_odd(self, at: int, record: "Record") -> "list[tuple[int, Record]]":
@@ -69,9 +82,12 @@ class Arrivals:
         if doubted is None or abs(at - doubted[0]) > NEAR_US:
             self.finish()
             self._doubted = (at, record)
+            self.latest = -1  # let the next one come here
             return []
         self._doubted = None
         back = max(self._now - doubted[0], 0)
-        self._shift += back
-        self._now = max(self._now, at + back)
-        return [(doubted[0] + back, doubted[1]), (at + back, record)]
+        self.shift += back
+        first = doubted[0] + back
+        second = max(at + back, first)
+        self.move(second)
+        return [(first, doubted[1]), (second, record)]

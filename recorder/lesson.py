@@ -139,8 +139,7 @@ class LessonRecorder:
     def step(self, limit: int) -> bool:
         """Take up to about `limit` records and publish what they complete; False when none came."""
         records = self.follower.read(limit)
-        for record in records:
-            self._take(record)
+        self._take(records)
         self._outputs.publish()
         if self.over:
             self._entry = replace(self._entry, state="finishing")
@@ -163,13 +162,23 @@ class LessonRecorder:
 
     # --- records
 
-    def _take(self, record: "Record") -> None:
-        for arrival, believed in self._arrivals.handle(record):
-            self._handlers[type(believed).__name__](arrival, believed)
-            self._push()
-            if arrival >= self._tick_us:
-                self._tick_us = arrival - arrival % TICK_US + TICK_US
-                self._tick(arrival)
+    def _take(self, records: "list[Record]") -> None:
+        """Frames go to the timeline at once, and on to the outputs before anything else happens:
+        so it is the same however many come at a time."""
+        arrivals = self._arrivals
+        for record in records:
+            at = record.arrival_us + arrivals.shift
+            if arrivals.earliest < at <= arrivals.latest:
+                self._handle(at, record)
+            else:
+                for believed in arrivals.handle(record):
+                    self._handle(*believed)
+        self._push()
+
+    def _handle(self, arrival: int, record: "Record") -> None:
+        if arrival >= self._tick_us:
+            self._tick(arrival)
+        self._handlers[type(record).__name__](arrival, record)
 
     def _handle_frame(self, arrival: int, frame: "Frame") -> None:
         track = self._tracks.get(frame.track)
@@ -189,6 +198,7 @@ class LessonRecorder:
     def _handle_event(self, arrival: int, event: "LessonEvent") -> None:
         """Events that make no sense are counted, not believed."""
         self._timeline.handle_time(arrival)
+        self._push()
         try:
             value = json.loads(event.json)
             match value["type"]:
@@ -259,21 +269,24 @@ class LessonRecorder:
 
     def _push(self) -> None:
         """Hand what the timeline has placed to the outputs."""
+        outputs, tracks = self._outputs, self._tracks
+        outputs.zero_us = self._timeline.zero_us or 0
         for number, time_us, frame, broken in self._timeline.poll():
-            self._outputs.zero_us = self._timeline.zero_us or 0
-            track = self._tracks[number]
+            track = tracks[number]
             track.frames += 1
             if track.muted:
                 continue
             if track.audio:
                 track.shown = True
-                self._outputs.push_sound(time_us, frame, number)
+                outputs.push_sound(time_us, frame, number)
             else:
                 self._push_picture(track, time_us, frame, broken)
 
     def _push_picture(self, track: _Track, time_us: int, frame: "Frame", broken: bool) -> None:
-        shows = self._publishers.shows(track.number)
-        track.flowing = shows and (track.flowing or frame.keyframe)
+        if not self._publishers.shows(track.number):
+            track.flowing = False
+        elif frame.keyframe:
+            track.flowing = True
         if not track.flowing:
             return
         view = track.view
@@ -287,6 +300,10 @@ class LessonRecorder:
 
     def _tick(self, arrival: int) -> None:
         """Look who is silent. While nobody publishes, nothing is filled: it may be the end."""
+        self._tick_us = arrival - arrival % TICK_US + TICK_US
+        self._arrivals.move(arrival)
+        self._timeline.handle_time(arrival)
+        self._push()
         zero = self._timeline.zero_us
         if zero is None:
             return

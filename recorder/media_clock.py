@@ -79,7 +79,8 @@ class MediaClock:
 
     __slots__ = (
         "_apart", "_arrival", "_before", "_lag", "_lag_then", "_low", "_low_before", "_media",
-        "_odd", "_rate", "_since", "_slew_by", "_stuck", "_ticks", "_timestamp", "_turn", "_wall",
+        "_odd", "_rate", "_since", "_slew_by", "_stuck",
+        "_stuck_at", "_ticks", "_timestamp", "_turn", "_wall",
         "broken", "held", "number", "offset", "rebased", "reports", "settled", "target", "wall",
     )  # fmt: skip
 
@@ -111,7 +112,7 @@ class MediaClock:
         self._before: int | None = None
         self._odd: int | None = None  # a report that said something new
         self._apart = 0  # how far its reports are off those of its mates for good
-        self._stuck = 0
+        self._stuck = self._stuck_at = 0
 
     def unwrap(self, timestamp: int) -> int:
         """The media time of a frame's RTP timestamp; the 32 bits wrap as often as they like."""
@@ -169,7 +170,12 @@ class MediaClock:
             if -MAX_LEAD_US < lag < MAX_LAG_US:
                 self._media, self._stuck, self.broken = media, 0, False
                 self._lag += lag - self._lag >> 4
-                self._watch(late, arrival)
+                if self._low is None or late < self._low:
+                    self._low = late
+                if self._since is None or late < self._since:
+                    self._since = late
+                if arrival - self._turn >= _WINDOW_US:
+                    self._low_before, self._low, self._turn = self._low, late, arrival
             else:
                 wall = self._rebase(media, arrival)
         self._arrival = arrival
@@ -249,15 +255,6 @@ class MediaClock:
 
     # --- arrivals
 
-    def _watch(self, late: int, arrival: int) -> None:
-        """Remember the promptest frame of the last seconds."""
-        if self._low is None or late < self._low:
-            self._low = late
-        if self._since is None or late < self._since:
-            self._since = late
-        if arrival - self._turn >= _WINDOW_US:
-            self._low_before, self._low, self._turn = self._low, late, arrival
-
     def _floor(self, late: int) -> int:
         """The least `late` of one to two windows, or this one when there is no other."""
         lows = [low for low in (self._low, self._low_before) if low is not None]
@@ -284,10 +281,12 @@ class MediaClock:
 
     def _place_odd(self, media: int, arrival: int, elapsed: int) -> int:
         """A frame whose ticks jumped ahead, stand still or ran back. The latter two may be one
-        frame's mistake, and are one that came twice: the clock is given up when they go on."""
+        frame's mistake, or one that came twice: the clock is given up when they go on."""
         self._stuck += 1
-        if elapsed > 0 or self._stuck >= _STUCK:
+        goes_on = self._stuck > 1 and media > self._stuck_at
+        if elapsed > 0 or goes_on or self._stuck >= _STUCK:
             return self._rebase(media, arrival)
+        self._stuck_at = media
         self.broken = True
         return arrival - self._lag
 

@@ -17,6 +17,7 @@ that decoder with a state that has nothing to do with what follows:
 What comes out depends on the packets and on the journal's clock (`advance`) alone.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +26,7 @@ import av
 import numpy as np
 
 from recorder.codecs import OPUS_RATE, opus_duration
-from recorder.voices import FRAME, TOLERANCE, Packet, Samples, Voice
+from recorder.voices import FRAME, PRIMING, TOLERANCE, Packet, Samples, Voice
 
 if TYPE_CHECKING:
     from sfu._media import Frame
@@ -43,7 +44,7 @@ _DTX_PATIENCE = OPUS_RATE * 3 // 10  # who said that it is silent is only as lat
 _HANG = OPUS_RATE  # for so long after the last loud packet somebody counts as heard
 _LEAD = 2 * FRAME
 _LOOKAHEAD = 120  # samples by which the encoder's output is late
-_PRIMING = 4  # frames; prediction from before has faded after 80 ms
+_FED = 4  # frames; prediction from before has faded after 80 ms
 _KNEE = np.float32(0.7)  # above it the limiter is soft
 _CEILING = np.float32(0.9)  # the encoder's noise comes on top
 _SILK = 16  # configurations below are SILK or hybrid (RFC 6716, table 2)
@@ -62,7 +63,7 @@ class Mixer:
     """Packets of all microphones in, one sound out.
 
     In: `add` and `remove` as tracks come and go (or are muted), `expect`, `push`, `advance`,
-    `finish`. Out: `poll`.
+    `finish`. Out: `poll`. What `passes` needs no push: it goes on as it is, at once.
     """
 
     def __init__(self) -> None:
@@ -77,18 +78,23 @@ class Mixer:
         self._now = 0
         self._mix: _Mix | None = None
         self._silk = False  # the last packet that went on has another kind than a mix
+        self._lone: int | None = None  # the only track there is, when nothing of it waits
+        self._unnoted: deque[tuple[int, Frame]] = deque(maxlen=PRIMING)  # what passed of it
 
     def add(self, track: int, rank: int) -> None:
         """A microphone may send; who has the least `rank` is the one that goes on in silence."""
+        self._note_passed()
         known = self._voice(track)
         if known is not None:
             known.ended = False
         elif len(self._voices) < VOICES:
             self._voices.append(Voice(track, rank))
             self._voices.sort(key=lambda voice: (voice.rank, voice.track))
+        self._run()
 
     def remove(self, track: int) -> None:
         """It sends no more: what has come is still heard."""
+        self._note_passed()
         voice = self._voice(track)
         if voice is not None:
             voice.ended = True
@@ -100,19 +106,19 @@ class Mixer:
         if voice is not None and voice.awaited is None and not voice.queue:
             voice.awaited = _samples(time_us)
 
+    def passes(self, time_us: int, frame: "Frame", track: int) -> bool:
+        """The packet need not be pushed: there is nobody else who could be heard."""
+        if track != self._lone:
+            return False
+        self._unnoted.append((time_us, frame))
+        return True
+
     def push(self, time_us: int, frame: "Frame", track: int) -> None:
         """Add a packet of a track; in order within the track."""
         voice = self._voice(track)
-        length = opus_duration(frame.data)
-        if voice is None or not length:
-            self.dropped += 1
-            return
-        packet = Packet(time_us, _samples(time_us), length, frame.data, frame.after_loss)
-        if len(self._voices) == 1 and not voice.queue and self._mix is None:
-            voice.awaited = None
-            voice.pass_by(packet)
-            self._pass(voice, packet)
-        elif voice.push(packet):
+        packet = _packet(time_us, frame)
+        if voice is not None and packet is not None and voice.push(packet):
+            self._note_passed()
             self._run()
         else:
             self.dropped += 1
@@ -125,6 +131,7 @@ class Mixer:
 
     def finish(self) -> None:
         """Nothing more comes."""
+        self._note_passed()
         for voice in self._voices:
             voice.ended = True
         self._run()
@@ -153,6 +160,19 @@ class Mixer:
             (alone,) = self._voices
             while alone.queue:
                 self._pass(alone, alone.pop())
+            self._lone = alone.track
+
+    def _note_passed(self) -> None:
+        """Others may be heard from now on: take up what went by."""
+        if self._lone is None:
+            return
+        (alone,) = self._voices
+        self._lone = None
+        for packet in (_packet(*passed) for passed in self._unnoted):
+            if packet is not None:
+                alone.pass_by(packet)
+                self._go_on(alone, packet)
+        self._unnoted.clear()
 
     def _known(self, voice: Voice) -> int:
         """What is before this time has come, or is not waited for."""
@@ -212,13 +232,17 @@ class Mixer:
         if packet.start < self._end - TOLERANCE:
             self.dropped += packet.end <= self._end  # else the mix before it had its beginning
             return
+        self._go_on(voice, packet)
+        self._out.append(Sound(packet.time_us, voice.track, packet.data, packet.after_loss))
+
+    def _go_on(self, voice: Voice, packet: Packet) -> None:
+        """The listener has heard this packet, and nothing else."""
         self._end = packet.end
         self._cursor = max(self._cursor, packet.end)
         self._silk = packet.data[0] >> 3 < _SILK
         for other in self._voices:
             other.gain = 0.0
         voice.gain = 1.0
-        self._out.append(Sound(packet.time_us, voice.track, packet.data, packet.after_loss))
 
     def _mix_frame(self, heard: list[Voice]) -> None:
         """Mix one frame; leave off when one voice is all that there is in it."""
@@ -245,7 +269,7 @@ class Mixer:
         """Drop what the cursor has passed."""
         while voice.queue and voice.queue[0].end <= self._cursor - TOLERANCE:
             voice.pop()
-        voice.forget(self._cursor - (_PRIMING + 1) * FRAME)
+        voice.forget(self._cursor - (_FED + 1) * FRAME)
 
 
 class _Mix:
@@ -256,7 +280,7 @@ class _Mix:
         self._channels = 2 if any(voice.stereo for voice in voices) else 1
         self._encoder = _encoder(self._channels)
         if primed:
-            for number in range(_PRIMING, 0, -1):
+            for number in range(_FED, 0, -1):
                 at = start - number * FRAME
                 before = [voice.gain * self._sound(voice, at) for voice in voices]
                 self._encode(sum(before, self._silence()))
@@ -304,6 +328,14 @@ def _limited(sound: Samples) -> Samples:
     room = _CEILING - _KNEE
     over = np.tanh((size - _KNEE) / room) * room + _KNEE
     return np.where(size > _KNEE, np.copysign(over, sound), sound)
+
+
+def _packet(time_us: int, frame: "Frame") -> Packet | None:
+    """None when it is no Opus packet."""
+    length = opus_duration(frame.data)
+    if not length:
+        return None
+    return Packet(time_us, _samples(time_us), length, frame.data, frame.after_loss)
 
 
 def _samples(time_us: int) -> int:

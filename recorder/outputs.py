@@ -65,8 +65,11 @@ class Outputs:
 
     def push_sound(self, time_us: int, frame: "Frame", track: int) -> None:
         """A packet of any microphone."""
-        self.mixer.push(time_us, frame, track)
-        self._hear()
+        if self.mixer.passes(time_us, frame, track):
+            (self.audio or self._sound()).push(time_us, frame, track)
+        else:
+            self.mixer.push(time_us, frame, track)
+            self._hear()
 
     def push_picture(self, view: VideoView, time_us: int, frame: "Frame", track: int) -> None:
         """A frame of the track that is at the view's place."""

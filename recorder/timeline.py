@@ -87,7 +87,9 @@ class Timeline:
         else:
             track.held.append(Held(media, arrival, frame))
             self._waiting[track.wall.number] = track.wall
-        if self._waiting or arrival > self._now:
+        if arrival > self._now:
+            self._now = arrival
+        if self._waiting:
             self.handle_time(arrival)
 
     def handle_report(self, report: "SenderReport", arrival_us: int | None = None) -> None:

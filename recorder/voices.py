@@ -87,6 +87,7 @@ class Voice:
 
     def pass_by(self, packet: Packet) -> None:
         """The packet went on as it is and never waited; it may be needed to prime a decoder."""
+        self.awaited = None
         self.known = packet.end
         self._decoder = None
         self._passed.append(packet)
