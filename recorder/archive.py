@@ -255,7 +255,7 @@ def read_manifest(lesson: Path) -> Manifest:
         entry = Entry.from_json(value.pop("entry"))
         gaps = [Gap(**gap) for gap in value.pop("gaps")]
         return Manifest(entry=entry, gaps=gaps, **value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArchiveError) as error:
         raise ArchiveError(f"{lesson.name}: the manifest cannot be read: {error}") from error
 
 
