@@ -12,36 +12,29 @@ One process is one attempt: whoever starts it tries again. H264 and Opus pass th
 import asyncio
 import json
 import os
+import re
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
 import click
 import uvloop
 from aiortc import RTCRtpSender
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av.packet import Packet
 
 from clients.headless.errors import ConnectionLost, HeadlessError, SourceError
-from clients.headless.ingest_source import OPEN_TIMEOUT, READ_TIMEOUT, Sent, Source, Wish
-from clients.headless.media import CLOCK_RATES
+from clients.headless.ingest_pull import Pull, Report, Tell
+from clients.headless.ingest_source import READ_TIMEOUT, Source, Wish
 from clients.headless.whip import Answer, Endpoint, negotiate, peer_connection
 
 REPORT_EVERY = 2.0
 """Seconds between two lines of a job that goes well: whoever started it sees that it lives."""
 
 _CODECS = {"video": "h264", "audio": "opus"}
-_MAX_WAITING = 4_000  # packets of a track: more has come at once than any source keeps
 _WAITS = (1.0, 2.0, 5.0, 10.0, 20.0)  # between attempts, by hand
 _GOOD_LIFE = 30.0  # an attempt that lived so long was none in vain
-
-Report = Mapping[str, Any]
-Tell = Callable[[Report], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,122 +46,35 @@ class Job:
     token: str | None
     slides: bool = False
     """The picture is slides, not the camera."""
+    local: bool = False
+    """The node is on this machine: whatever addresses it tells others, loopback is one of its."""
 
     @classmethod
     def parse(cls, line: str) -> "Job":
         """From its line of JSON. Raises ValueError, KeyError, TypeError."""
         value = json.loads(line)
         wish = Wish(str(value["url"]), str(value["transport"]), bool(value["audio"]))
-        return cls(wish, str(value["whip"]), str(value["token"]), value["source"] == "slides")
+        slides = value["source"] == "slides"
+        return cls(wish, str(value["whip"]), str(value["token"]), slides, local=True)
 
 
-class LiveTrack(MediaStreamTrack):
-    """One kind of a source, sent when it is due."""
+class _LocalEndpoint(Endpoint):
+    """A node on this machine: behind NAT it may announce an address that leads nowhere here."""
 
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self.sent = 0
-        """Packets handed out: for video, coded frames."""
-        self._queue: asyncio.Queue[Sent | None] = asyncio.Queue(_MAX_WAITING)
-
-    def offer(self, sent: Sent | None) -> None:
-        """Add a frame, or None for the end; dropped when far too many wait."""
-        if not self._queue.full():
-            self._queue.put_nowait(sent)
-
-    async def recv(self) -> "Packet[Any]":
-        """The next packet, when it is due."""
-        sent = await self._queue.get() if self.readyState == "live" else None
-        if sent is None:
-            self.stop()
-            raise MediaStreamError
-        await asyncio.sleep(max(0.0, sent.due - time.monotonic()))
-        rate = CLOCK_RATES[self.kind]
-        packet: Packet[Any] = Packet(sent.data)
-        packet.pts = packet.dts = round(sent.seconds * rate)
-        packet.time_base = Fraction(1, rate)
-        self.sent += 1
-        return packet
+    async def open(self, offer: str) -> Answer:
+        """Its answer, and that it is at 127.0.0.1 as well."""
+        answer = await super().open(offer)
+        return replace(answer, sdp=with_loopback(answer.sdp))
 
 
-class Pull:
-    """A source, read by a thread of its own: FFmpeg waits wherever it likes."""
-
-    def __init__(self, wish: Wish, tell: Tell) -> None:
-        self.tracks: dict[str, LiveTrack] = {}
-        self.bytes = 0
-        """Of all that was read."""
-        self._wish = wish
-        self._tell = tell
-        self._loop = asyncio.get_running_loop()
-        self._source: asyncio.Future[Source] = self._loop.create_future()
-        self._over: asyncio.Future[str] = self._loop.create_future()
-        self._stopping = threading.Event()
-        self._started = asyncio.Event()
-
-    async def open(self) -> Source:
-        """Connect; then `tracks` are there. Raises SourceError."""
-        threading.Thread(target=self._read, daemon=True).start()
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT * 2):  # it should have given up itself
-                source = await self._source
-        except TimeoutError:
-            raise SourceError("The source says nothing.") from None
-        self.tracks = {kind: LiveTrack(kind) for kind in source.kinds}
-        self._started.set()
-        return source
-
-    async def over(self) -> str:
-        """Wait for the end, and why it came. Raises SourceError."""
-        return await self._over
-
-    def stop(self) -> None:
-        """Read no more; returns at once."""
-        self._stopping.set()
-
-    def _read(self) -> None:
-        """The thread."""
-        try:
-            source = Source.open(self._wish)
-        except SourceError as error:
-            self._call(_settle, self._source, error)
-            return
-        try:
-            self._call(_settle, self._source, source)
-            for sent in source.sent(lambda sentence: self._call(self._changed, source, sentence)):
-                if self._stopping.is_set():
-                    return
-                self._call(self._deliver, sent)
-            self._call(_settle, self._over, "The source has ended.")
-        except SourceError as error:
-            self._call(_settle, self._over, error)
-        finally:
-            source.close()
-
-    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            self._stopping.set()  # the loop is closed: nobody listens any more
-
-    def _deliver(self, sent: Sent) -> None:
-        self.bytes += len(sent.data)
-        if self._started.is_set():
-            self.tracks[sent.kind].offer(sent)
-
-    def _changed(self, source: Source, sentence: str) -> None:
-        self._tell({"note": sentence, **source.description})
-
-
-def _settle(future: "asyncio.Future[Any]", value: Any) -> None:
-    if future.done():
-        return
-    if isinstance(value, Exception):
-        future.set_exception(value)
-        future.exception()  # looked at: nobody may be waiting any more
-    else:
-        future.set_result(value)
+def with_loopback(sdp: str) -> str:
+    """Add to the first UDP candidate of an answer (RFC 8839, 5.1) one for 127.0.0.1."""
+    found = re.search(r"^a=candidate:\S+ 1 udp \d+ \S+ (\d+) typ host.*$", sdp, re.I | re.M)
+    if found is None or " 127.0.0.1 " in sdp:
+        return sdp
+    line = f"\r\na=candidate:local 1 udp 1 127.0.0.1 {found[1]} typ host"
+    end = found.end() - found[0].endswith("\r")
+    return sdp[:end] + line + sdp[end:]
 
 
 async def pull(job: Job, tell: Tell) -> str:
@@ -176,7 +82,8 @@ async def pull(job: Job, tell: Tell) -> str:
     reading = Pull(job.wish, tell)
     try:
         source = await reading.open()
-        async with Endpoint(job.whip, job.token) as endpoint:
+        kind = _LocalEndpoint if job.local else Endpoint
+        async with kind(job.whip, job.token) as endpoint:
             return await _publish(job, reading, source, endpoint, tell)
     finally:
         reading.stop()

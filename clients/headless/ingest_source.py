@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from clients.headless import srt
@@ -40,6 +41,8 @@ SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "file")
 
 _SILENT = "The source says nothing."
 _LEAD = 1.0  # how far ahead of its time a file is read, seconds
+_EARLY = 10  # packets without a time that are kept
+_FRAME = 1 / 30
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,tcp,udp",
     "rtsps": "rtsps,rtsp,rtp,tcp,udp,tls,srtp,crypto",
@@ -120,12 +123,8 @@ class Source:
     def sent(self, tell: Callable[[str], None] = lambda sentence: None) -> Iterator[Sent]:
         """All that comes, as it is to be sent, until the source ends; `tell` hears of changes."""
         try:
-            for packet in self._container.demux([s for _, s, _ in self._streams.values()]):
-                when = packet.pts if packet.pts is not None else packet.dts
-                if when is None:  # the demuxer's end mark
-                    continue
+            for packet, seconds in self._demuxed():
                 kind, stream, converter = self._streams[packet.stream_index]
-                seconds = float(when * packet.time_base)
                 try:
                     for data, at in self._converted(converter, packet, seconds):
                         yield self._placed(kind, data, at)
@@ -140,7 +139,24 @@ class Source:
         """Hang up."""
         self._container.close()
 
-    def _converted(self, converter: Converter, packet: Any, seconds: float) -> Iterator[Timed]:
+    def _demuxed(self) -> "Iterator[tuple[Packet[Any], float]]":
+        """Packets and their media time. RTSP's first have none: they are just before the next."""
+        early: dict[int, list[Packet[Any]]] = {}
+        for packet in self._container.demux([stream for _, stream, _ in self._streams.values()]):
+            when = packet.pts if packet.pts is not None else packet.dts
+            waiting = early.setdefault(packet.stream_index, [])
+            if when is not None:
+                seconds = float(when * packet.time_base)
+                for before, one in enumerate(waiting, -len(waiting)):
+                    yield one, seconds + before * _FRAME
+                waiting.clear()
+                yield packet, seconds
+            elif packet.size and len(waiting) < _EARLY:  # else the demuxer's end mark
+                waiting.append(packet)
+
+    def _converted(
+        self, converter: Converter, packet: "Packet[Any]", seconds: float
+    ) -> Iterator[Timed]:
         try:
             yield from converter.convert(packet, seconds)
         except av.InvalidDataError:

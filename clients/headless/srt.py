@@ -7,7 +7,6 @@ A URL is srt://HOST:PORT?streamid=...&passphrase=...&latency=MS&mode=caller|list
 """
 
 import ctypes
-import ctypes.util
 import os
 import socket
 import struct
@@ -22,7 +21,12 @@ MESSAGE = 1316
 """Bytes in a message of live mode, at most."""
 
 _LONGEST = 1_456  # what a packet of 1,500 bytes has room for
-_LIBRARIES = ("libsrt-gnutls.so.1.5", "libsrt-openssl.so.1.5", "libsrt.so.1.5")
+_LIBRARIES = (
+    "libsrt-gnutls.so.1.5",
+    "libsrt-openssl.so.1.5",
+    "libsrt.so.1.5",
+    "libsrt.so",
+)
 _ERROR = -1
 _TIMEOUT = 6003  # SRT_ETIMEOUT
 _REJECTED_BY_SECRET = (10, 11)  # SRT_REJ_BADSECRET, SRT_REJ_UNSECURE
@@ -154,8 +158,7 @@ def available() -> bool:
 
 @cache
 def _library() -> Any:
-    names = [*_LIBRARIES, ctypes.util.find_library("srt") or "libsrt.so"]
-    for name in names:
+    for name in _LIBRARIES:
         try:
             library = ctypes.CDLL(name)
         except OSError:

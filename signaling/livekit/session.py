@@ -209,6 +209,7 @@ class LiveKitSession:
             return
         self._wire = None
         self._kept.extend(wire.take_queue())
+        self._house.relay.away(self.id)
         self._absence = self._loop.call_later(RESUME_WINDOW, self.give_up)
 
     def resume(self, wire: Wire, joining: Joining) -> bool:
@@ -220,6 +221,7 @@ class LiveKitSession:
             return False
         house, presence = self._house, self._house.presence
         wire.send(messages.reconnect(house.relay.last_sequence(self.id), house.ice_servers))
+        house.relay.back(self.id)
         self.attach(wire)
         self.send_signal(messages.update([presence.info(self.id), *presence.others(self.id)]))
         self.send_signal(messages.room_update(presence.room()))

@@ -12,10 +12,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from benchmarks import nginx
 from recorder.lesson import LessonRecorder
 from recorder.web import routes
 from recorder.web_live import Broadcast
-from tests.deploy import nginx
 from tests.recorder.hls_linter import Playlist, parse
 from tests.recorder.journals import lesson
 

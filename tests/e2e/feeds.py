@@ -28,7 +28,7 @@ CAMERA = (
 """What WebRTC takes as it is, parameter sets in the SDP only."""
 OLD_CAMERA = (
     f"( {PICTURE} ! x264enc bframes=2 b-adapt=false speed-preset=ultrafast bitrate=300"
-    " key-int-max=30 ! rtph264pay name=pay0 pt=96 config-interval=1"
+    " key-int-max=30 ! video/x-h264,profile=main ! rtph264pay name=pay0 pt=96 config-interval=1"
     f" {SOUND} ! audioresample ! audio/x-raw,rate=8000,channels=1 ! alawenc"
     " ! rtppcmapay name=pay1 )"
 )

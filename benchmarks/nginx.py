@@ -1,4 +1,4 @@
-"""Debian's nginx with the configuration that we ship, on a port and in a folder of a test."""
+"""Debian's nginx with the configuration that we ship, on a port and in a folder of our own."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+CONFIG = Path(__file__).parents[1] / "deploy" / "nginx.conf"
 
 
 def free_port() -> int:
@@ -42,7 +42,7 @@ async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Proc
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
     config.write_text(configured(folder, node_port, port))
-    own = "user root;" if os.geteuid() == 0 else ""  # the test's folder is nobody else's to read
+    own = "user root;" if os.geteuid() == 0 else ""  # nobody else may read that folder
     paths = "".join(
         f"{name}_temp_path {folder}/{name};"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
