@@ -266,6 +266,19 @@ def import_films(
 
 
 @archive.command()
+@click.argument("lessons", nargs=-1, required=True)
+@click.option("--release", is_flag=True, help="Let the rules count for them again.")
+@pass_archive
+def hold(archive: Archive, lessons: tuple[str, ...], release: bool) -> None:
+    """Keep LESSONS whatever the retention rules say, and whoever asks to delete them."""
+    with told():
+        for lesson in lessons:
+            folder = archive.folder(lesson)
+            archive.catalogue().edit(folder.name, {"hold": None if release else True})
+            click.echo(f"{folder.name}: {'released' if release else 'on hold'}")
+
+
+@archive.command()
 @click.option("--yes", is_flag=True, help="Do it; without this it is only shown.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a lesson.")
 @pass_archive
