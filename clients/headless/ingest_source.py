@@ -89,9 +89,14 @@ class Source:
         self._streams: dict[int, tuple[str, VideoStream | AudioStream, Converter]] = {}
         self.description: dict[str, str] = {}
         """What each kind is, and what becomes of it, for people."""
-        self._video = container.streams.video[0] if container.streams.video else None
-        if self._video is not None:
-            self._take_video(self._video, passes_video(self._video))
+        video = container.streams.video[0] if container.streams.video else None
+        if video is not None:
+            if not video.width:
+                raise SourceError(
+                    "The picture's parameters do not come: let the source repeat them with each "
+                    "keyframe."
+                )
+            self._take_video(video, passes_video(video))
         if wish.audio and container.streams.audio:
             self._take_audio(container.streams.audio[0])
         if not self._streams:

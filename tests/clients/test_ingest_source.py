@@ -227,3 +227,13 @@ def test_no_stream_is_no_source(tmp_path: Path):
     path = write_source(tmp_path / "clip.mp4", video=None)
     with pytest.raises(SourceError, match="neither"):
         Source.open(Wish(f"file://{path}", audio=False))
+
+
+def test_a_picture_without_parameters_is_told_of(tmp_path: Path):
+    """As of an encoder that says them once, to whoever was there at its start."""
+    path = write_source(tmp_path / "clip.ts", options={"g": "30", "aud": "1"})
+    data = path.read_bytes()
+    for unit in (b"\0\0\1\x67", b"\0\0\1\x68"):
+        data = data.replace(unit, unit[:3] + b"\x6c")  # filler
+    path.write_bytes(data)
+    assert "repeat them" in refusal(f"file://{path}")

@@ -34,7 +34,7 @@ OLD_CAMERA = (
 )
 """B-frames and telephone sound."""
 BOX = (
-    f"{PICTURE} ! {H264} ! h264parse ! mpegtsmux name=mux"
+    f"{PICTURE} ! {H264} ! h264parse config-interval=-1 ! mpegtsmux name=mux"
     f" {SOUND} ! opusenc ! opusparse ! mux. mux. ! queue"
 )
 """MPEG-TS, for SRT."""
