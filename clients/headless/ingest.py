@@ -129,16 +129,14 @@ async def _hang_up(connection: Any, endpoint: Endpoint, answer: Answer | None) -
 
 async def _report(reading: Pull, source: Source, tell: Tell) -> None:
     """Say again and again that it goes on. Raises SourceError when nothing comes any more."""
-    before, quiet = -1, 0.0
+    quiet, before = 0.0, -1
     while True:
-        if reading.bytes == before:
-            quiet += REPORT_EVERY
-            if quiet > READ_TIMEOUT * 1.5:  # FFmpeg should have noticed, or its codec has changed
-                raise SourceError("Nothing comes from the source any more.")
-        else:
-            quiet = 0.0
-        before = reading.bytes
         sent = {kind: track.sent for kind, track in reading.tracks.items()}
+        now = sent.get("video", sent.get("audio", 0))  # sound may be silent, a picture is not
+        quiet = 0.0 if now > before else quiet + REPORT_EVERY
+        before = now
+        if quiet > READ_TIMEOUT * 1.5:  # FFmpeg may go on with a stream that is no more
+            raise SourceError("Nothing comes from the source any more.")
         tell({"state": "live", **source.description, "bytes": reading.bytes, "sent": sent})
         await asyncio.sleep(REPORT_EVERY)
 
