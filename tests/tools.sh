@@ -1,8 +1,7 @@
 #!/bin/sh
 # Installs what the tests drive and no package manager of a language brings: Debian's Chromium and Firefox, a
 # font with Chinese, network namespaces, GStreamer's WebRTC and RTSP with their Python bindings (and with SRT),
-# nginx with its RTMP module, and valgrind, which counts
-# instructions.
+# nginx with its RTMP module, and valgrind, which counts instructions.
 set -eu
 
 packages="chromium firefox-esr fonts-noto-cjk iproute2 python3-gi gir1.2-gst-plugins-bad-1.0 \

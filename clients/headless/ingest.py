@@ -24,7 +24,7 @@ import click
 import uvloop
 from aiortc import RTCRtpSender
 
-from clients.headless.errors import ConnectionLost, HeadlessError, SourceError
+from clients.headless.errors import ConnectionLost, EndpointError, HeadlessError, SourceError
 from clients.headless.ingest_pull import Pull, Report, Tell
 from clients.headless.ingest_source import READ_TIMEOUT, Source, Wish
 from clients.headless.whip import Answer, Endpoint, negotiate, peer_connection
@@ -206,7 +206,7 @@ async def ingest(job: Job) -> None:
             click.echo(await pull(job, _show), err=True)
             return
         except HeadlessError as error:
-            if isinstance(error, SourceError | ConnectionLost):
+            if _may_pass(error):
                 failures = 0 if time.monotonic() - begun > _GOOD_LIFE else failures
                 wait = _WAITS[min(failures, len(_WAITS) - 1)]
                 failures += 1
@@ -214,6 +214,13 @@ async def ingest(job: Job) -> None:
             else:
                 raise
         await asyncio.sleep(wait)
+
+
+def _may_pass(error: HeadlessError) -> bool:
+    """Whether another attempt may go better: not where the node says no to us."""
+    if isinstance(error, EndpointError):
+        return error.status in (None, 409, 503)
+    return True
 
 
 def _show(report: Report) -> None:

@@ -130,7 +130,7 @@ class Source:
         return [kind for kind, _, _ in self._streams.values()]
 
     def sent(self, tell: Callable[[str], None] = lambda sentence: None) -> Iterator[Sent]:
-        """All that comes, as it is to be sent, until the source ends; `tell` hears of changes."""
+        """All that comes, as it is to be sent; `tell` hears of changes. Only a file has an end."""
         try:
             for packet, seconds in self._demuxed():
                 kind, stream, converter = self._streams[packet.stream_index]
@@ -145,6 +145,8 @@ class Source:
             raise SourceError(_CHANGED) from None
         except (av.FFmpegError, OSError) as error:
             raise SourceError(why(error)) from None
+        if self._live:  # a camera that starts anew says goodbye just so
+            raise SourceError("The source has ended its stream.")
 
     def close(self) -> None:
         """Hang up."""

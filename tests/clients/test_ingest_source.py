@@ -277,3 +277,15 @@ def test_another_size_passes(tmp_path: Path):
         frame.width for item in of("video", sent) for frame in decoder.decode(av.Packet(item.data))
     }
     assert sizes == {320, 640}
+
+
+def test_the_end_of_a_live_source_is_an_error(tmp_path: Path, monkeypatch: Any):
+    clip = write_source(tmp_path / "clip.ts")
+    with clip.open("rb") as stream:
+        monkeypatch.setattr(ingest_source.srt, "Receiver", lambda *arguments: stream)
+        source = Source.open(Wish("srt://192.0.2.1:9"))
+        sent = []
+        with pytest.raises(SourceError, match="has ended"):
+            sent.extend(source.sent())
+        source.close()
+    assert source.kinds == ["video", "audio"]
