@@ -101,7 +101,8 @@ class Platform:
             f"record all; record_path {records}; record_unique on; record_suffix -%s.flv; }} }} }}"
         )
         self._process = await asyncio.create_subprocess_exec(
-            "/usr/sbin/nginx", "-c", str(configuration), "-p", str(self.folder)
+            *("/usr/sbin/nginx", "-e", f"{self.folder}/log"),
+            *("-c", str(configuration), "-p", str(self.folder)),
         )
         await until(self._listens, 20, "nginx")
 
