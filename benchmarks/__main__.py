@@ -18,6 +18,9 @@ NAMES = (
     "peers",
     "rfc8867",
     "weaklink",
+    "recording",
+    "broadcast",
+    "catalogue",
 )
 
 

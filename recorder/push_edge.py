@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from recorder.arrivals import Arrivals
 from recorder.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LiveEdge:
     def __init__(self, source: str) -> None:
         """`source`: whose picture, "camera" or "slides"."""
         self._source = source
+        self._arrivals = Arrivals(0)
         self._timeline = Timeline()
         self._tracks: dict[int, _Track] = {}
         self._shown: dict[str, int] = {}
@@ -55,21 +57,25 @@ class LiveEdge:
 
     def take(self, records: "Iterable[Record]") -> None:
         """Some more of the journal."""
-        for record in records:
-            match type(record).__name__:
-                case "Frame" if record.track in self._tracks:  # type: ignore[union-attr]
-                    self._timeline.handle_frame(record)  # type: ignore[arg-type]
-                case "SenderReport" if record.track in self._tracks:  # type: ignore[union-attr]
-                    self._timeline.handle_report(record)  # type: ignore[arg-type]
-                case "LessonEvent":
-                    self._timeline.handle_time(record.arrival_us)
-                    self._handle_event(record)  # type: ignore[arg-type]
+        for told in records:
+            for arrival, record in self._arrivals.handle(told):
+                self._take(arrival, record)
+
+    def _take(self, arrival: int, record: "Record") -> None:
+        match type(record).__name__:
+            case "Frame" if record.track in self._tracks:  # type: ignore[union-attr]
+                self._timeline.handle_frame(record, arrival)  # type: ignore[arg-type]
+            case "SenderReport" if record.track in self._tracks:  # type: ignore[union-attr]
+                self._timeline.handle_report(record, arrival)  # type: ignore[arg-type]
+            case "LessonEvent":
+                self._timeline.handle_time(arrival)
+                self._handle_event(record)  # type: ignore[arg-type]
 
     def poll(self) -> list[Placed]:
         """What was placed since, of the tracks that are chosen now, in order."""
         placed = [
             Placed(time_us, self._tracks[number].kind, frame)
-            for number, time_us, frame in self._timeline.poll()
+            for number, time_us, frame, _ in self._timeline.poll()
             if number in self._tracks and self._shown.get(self._tracks[number].kind) == number
         ]
         placed.sort(key=lambda item: item.time_us)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from recorder.web_access import Right
 from sfu.engine import Engine
 from signaling.auth import Permissions, TokenRole, mint
 from signaling.config import DEV_KEY, DEV_SECRET
@@ -63,12 +64,14 @@ class Api:
         ]
         return [*routes, web.post("/api/dev/token", self._dev_token)] if self._dev else routes
 
-    def authorize_archive(self, request: web.Request, lesson: str | None, admin: bool) -> None:
-        """What `recorder.web` asks before it shows (or, with `admin`, deletes) a recording."""
+    def authorize_archive(self, request: web.Request, lesson: str | None, right: Right) -> None:
+        """What `recorder.web` asks before it shows, edits or deletes a recording."""
         try:
             who = permissions(request, self._keys)
-            if admin:
+            if right is Right.ADMINISTER:
                 who.require_admin()
+            elif right is Right.EDIT:
+                who.require_edit(lesson)
             elif not who.may_see_archive(lesson):
                 raise NotAllowed("This token does not show this recording.")
         except NotAuthenticated as error:

@@ -75,6 +75,7 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
 IceUrl = Annotated[str, StringConstraints(pattern=r"^(stun|stuns|turn|turns):[^\s<>\"]+$")]
 Quotable = Annotated[str, StringConstraints(pattern=r"^[^\"\\\x00-\x1f]*$")]
 """What can stand between quotes in a header."""
+StorageUrl = Annotated[str, StringConstraints(pattern=r"^(s3://[^\s/]+(/[^\s/]+)*/?)?$")]
 OptionalPort = Annotated[Port | None, BeforeValidator(_optional_port)]
 Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
@@ -136,6 +137,28 @@ class RecorderConfig(_Strict):
     enabled: bool = True
 
 
+class RetentionRule(_Strict):
+    """Which lessons are deleted when (see `recorder.policy.Rule`)."""
+
+    days: Annotated[float, Field(gt=0)] | None = None
+    school: str = ""
+    subject: str = ""
+    state: Literal["", "complete", "recovered", "degraded"] = ""
+    lesson: str = ""
+
+
+class ArchiveConfig(_Strict):
+    """What becomes of finished lessons (see `recorder.policy.Policy`), and the list of them."""
+
+    database: str = ""
+    storage: StorageUrl = ""
+    endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = ""
+    serve: Literal["proxy", "redirect"] = "proxy"
+    keep_local_days: Annotated[float, Field(ge=0)] | None = None
+    copies: Annotated[int, Field(ge=1, le=2)] = 1
+    retention: tuple[RetentionRule, ...] = ()
+
+
 class IngestSource(_Strict):
     """A camera or a recording box that is pulled into a lesson."""
 
@@ -191,6 +214,7 @@ class NodeConfig(BaseSettings):
     join: JoinConfig = JoinConfig()
     quality: QualityConfig = QualityConfig()
     recorder: RecorderConfig = RecorderConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     ingest: IngestConfig = IngestConfig()
     push: PushConfig = PushConfig()
     webhook: WebhookConfig = WebhookConfig()
@@ -261,7 +285,7 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
         where = f" under {'.'.join(map(str, location[:-1]))}" if len(location) > 1 else ""
         return f"{source} has an unknown key {name}; allowed{where} are: {allowed}."
     problem = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if location[0] in ("keys", "ingest"):  # never show a secret: URLs hold passwords
+    if location[0] in ("keys", "ingest") or location[-1] == "database":  # URLs hold passwords
         return f"{source} has a bad value for {name}: it {problem}."
     return f"{source} has a bad value for {name}: {first['input']!r} {problem}."
 

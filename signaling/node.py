@@ -13,9 +13,12 @@ from typing import Self
 import ifaddr
 from aiohttp import web
 
+from recorder import policy
 from recorder.errors import RecorderError
+from recorder.policy import Policy
 from recorder.supervisor import Supervisor
 from recorder.web import routes as archive_routes
+from recorder.web_live import Broadcast
 from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine
@@ -67,6 +70,7 @@ class Node:
         self._config = config
         self._dev = dev
         self._recorder_state = "starting" if config.recorder.enabled else "off"
+        self._broadcast = Broadcast()
         self._undo = contextlib.AsyncExitStack()
         self.url = ""
         """Where the node listens, as this machine reaches it."""
@@ -89,6 +93,7 @@ class Node:
     async def _start(self) -> None:
         config = self._config
         data_dir = prepare_data_dir(config.data_dir)
+        leave_policy(data_dir, config)
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
@@ -106,7 +111,7 @@ class Node:
             recorder_state=lambda: self._recorder_state,
             webhooks=webhooks,
         )
-        app = make_app(registry, config, api, door, _archive(data_dir, api), webhooks)
+        app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
         await self._listen(app)
         if config.recorder.enabled:
             await self._supervise(data_dir)
@@ -114,6 +119,17 @@ class Node:
         app[INGESTS].serve(self.url)
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
+
+    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+        try:
+            return archive_routes(
+                data_dir,
+                api.authorize_archive,
+                self._broadcast,
+                self._config.archive.database,
+            )
+        except RecorderError as error:
+            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
@@ -168,7 +184,12 @@ class Node:
         self.url = f"http://{host}:{port}"
 
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder)
+        supervisor = Supervisor(
+            data_dir,
+            self._on_recorder,
+            on_news=self._broadcast.handle,
+            database=self._config.archive.database,
+        )
         try:
             await supervisor.start()
         except OSError as error:
@@ -225,13 +246,6 @@ async def _end_feeds(app: web.Application) -> None:
     await asyncio.gather(app[INGESTS].close(), app[PUSHES].close())
 
 
-def _archive(data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
-    try:
-        return archive_routes(data_dir, api.authorize_archive)
-    except RecorderError as error:
-        raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
-
-
 def prepare_data_dir(path: Path) -> Path:
     """Make the folder if need be; its absolute path. Raises ConfigError if it is not writable."""
     path = path.absolute()
@@ -245,6 +259,14 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def leave_policy(data_dir: Path, config: NodeConfig) -> None:
+    """Tell those who tend to finished lessons what the operator wants. Raises ConfigError."""
+    try:
+        policy.write(data_dir, Policy.from_json(config.archive.model_dump(exclude={"database"})))
+    except OSError as error:
+        raise ConfigError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
 def own_cores() -> int:

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from recorder.catalogue import FILTERS, Sort
+from recorder.details import FACETS
+
 Json = dict[str, Any]
 
 _LESSON = "A lesson's name: 1 to 64 letters, digits, _ or -."
@@ -129,23 +132,16 @@ def _feeds() -> Json:
 def _archive() -> Json:
     lesson_id = _parameter("id", "A recorded lesson, as the index names it.")
     query = [
-        {"name": name, "in": "query", "schema": {"type": kind}}
-        for name, kind in (("q", "string"), ("limit", "integer"), ("offset", "integer"))
+        {"name": name, "in": "query", "description": description, "schema": schema}
+        for name, schema, description in _ARCHIVE_QUERY
     ]
     return {
         "/api/archive": {
             "get": _operation(
-                "The recorded lessons that the bearer may see, the newest first.",
-                _ok(
-                    "Them.",
-                    {
-                        "type": "object",
-                        "required": ["lessons"],
-                        "properties": {"lessons": {"type": "array", "items": _ref("Entry")}},
-                    },
-                ),
+                "The recorded lessons that the bearer may see and that the question means.",
+                _ok("Them.", _ref("Found")),
                 *query,
-                errors=("400", "401", "403"),
+                errors=("400", "401", "403", "503"),
             )
         },
         "/api/archive/{id}": {
@@ -153,13 +149,26 @@ def _archive() -> Json:
                 "One recorded lesson.",
                 _ok("It.", _ref("Entry")),
                 lesson_id,
-                errors=("401", "403", "404"),
+                errors=("401", "403", "404", "503"),
+            ),
+            "patch": _operation(
+                "Say what a lesson is about: its teacher; how long it stays: an administrator.",
+                _ok("It, changed.", _ref("Entry")),
+                lesson_id,
+                body=_json_body(
+                    {
+                        **_object(_DETAILS),
+                        "required": [],
+                        "description": "What is to change; null takes back what was changed.",
+                    }
+                ),
+                errors=("400", "401", "403", "404", "503"),
             ),
             "delete": _operation(
                 "Delete a recorded lesson.",
                 _empty(204),
                 lesson_id,
-                errors=("401", "403", "404", "409"),
+                errors=("401", "403", "404", "409", "503"),
             ),
         },
         "/archive/{id}/media/{path}": {
@@ -349,18 +358,42 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _MAYBE: Json = {"type": ["string", "null"]}
 _KIND: Json = {"enum": ["audio", "video"]}
 
+_TEXTS: Json = {"type": "array", "items": _TEXT}
+_DETAILS: Json = {
+    "title": _TEXT,
+    **dict.fromkeys(FACETS, _TEXT),
+    "language": {**_TEXT, "description": "A tag of RFC 5646, such as zh-CN."},
+    "notes": _TEXT,
+    "tags": _TEXTS,
+    "hold": {"type": "boolean", "description": "It is not deleted while this is true."},
+    "keep_until": {"type": ["number", "null"], "description": "Unix seconds."},
+}
+_MOMENT = "A date, a date and time, or Unix seconds: lessons that began"
+_ARCHIVE_QUERY: tuple[tuple[str, Json, str], ...] = (
+    ("q", _TEXT, "Words that all are in title, names, details, notes or chat of the lesson."),
+    *((name, _TEXTS, f"Lessons with one of these: {name}.") for name in FILTERS),
+    ("from", _TEXT, f"{_MOMENT} then or later."),
+    ("to", _TEXT, f"{_MOMENT} before; a date includes its day."),
+    ("sort", {"enum": list(Sort)}, "Titles that have the words come first in `best`."),
+    ("facets", {"enum": ["0", "1"]}, "Whether to count what was found by school, subject, ..."),
+    ("limit", {"type": "integer"}, "Lessons in the answer."),
+    ("offset", {"type": "integer"}, "Lessons to leave out before them."),
+)
+
 _SCHEMAS: Json = {
     "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
     "Health": _object({"ok": {"const": True}, "lessons": _COUNT, "recorder": _TEXT}),
     "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
-    "Member": _object({"identity": _TEXT, "name": _TEXT, "role": _TEXT}),
     "Floor": _object(
         {
-            "holder": {"anyOf": [_ref("Member"), {"type": "null"}]},
+            "floor": {
+                **_MAYBE,
+                "description": "Whose it is, by identity; also in the metadata of LiveKit's room.",
+            },
             "hands": {
                 "type": "array",
-                "items": _ref("Member"),
-                "description": "Who asked first is first.",
+                "items": _TEXT,
+                "description": "Who asks for it, by identity; who asked first is first.",
             },
         }
     ),
@@ -428,7 +461,40 @@ _SCHEMAS: Json = {
             "bytes": _COUNT,
             "views": {"type": "array", "items": {"type": "object"}},
             "audio": {"type": ["object", "null"]},
-            "downloads": {"type": "array", "items": _TEXT},
+            "downloads": _TEXTS,
+            **_DETAILS,
         }
     ),
+    "Found": {
+        "type": "object",
+        "required": ["lessons", "total"],
+        "properties": {
+            "lessons": {
+                "type": "array",
+                "items": {
+                    "allOf": [_ref("Entry")],
+                    "properties": {"found": {"type": "array", "items": _ref("Passage")}},
+                },
+            },
+            "total": _COUNT,
+            "facets": {
+                "type": "object",
+                "description": "By name of a filter, the most frequent values first.",
+                "additionalProperties": {
+                    "type": "array",
+                    "items": _object({"value": _TEXT, "count": _COUNT}),
+                },
+            },
+        },
+    },
+    "Passage": {
+        "type": "object",
+        "required": ["in", "parts"],
+        "properties": {
+            "in": {**_TEXT, "description": "A field of the entry, or chat."},
+            "parts": {**_TEXTS, "description": "Plain, found, plain, found ..."},
+            "t": {**_NUMBER, "description": "Of a message: seconds of the lesson."},
+            "name": {**_TEXT, "description": "Of a message: who wrote it."},
+        },
+    },
 }

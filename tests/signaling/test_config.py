@@ -104,7 +104,8 @@ def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "prot: 7880"))
     assert "unknown key prot;" in sentence
     names = (
-        "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, ingest, push, webhook"
+        "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, archive, ingest, push, "
+        "webhook"
     )
     assert f"{names}, log" in sentence
 
