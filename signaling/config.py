@@ -192,7 +192,7 @@ class IngestConfig(_Strict):
     """What is pulled from elsewhere (see `feeds/ingest.py`)."""
 
     allow: Hosts = ()
-    sources: tuple[IngestSource, ...] = ()
+    sources: Annotated[tuple[IngestSource, ...], Field(max_length=32)] = ()
 
 
 class PushConfig(_Strict):
