@@ -61,7 +61,7 @@ async def pair(
         assert process.stdin
         assert process.stdout
         process.stdin.write(json.dumps([name, *arguments]).encode() + b"\n")
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             while True:  # the SDK writes to stdout too
                 line = await process.stdout.readline()
                 assert line, f"the program ended at {name}"
@@ -76,7 +76,7 @@ async def pair(
         await command("leave")
     finally:
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
 
 
 def url_of(node: Node) -> str:
