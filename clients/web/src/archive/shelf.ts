@@ -81,7 +81,7 @@ export class Shelf {
 
   #fill(): void {
     this.#query.value = this.#wish.q
-    this.#sort.value = this.#wish.sort
+    this.#drawSort()
   }
 
   #clear(): void {
@@ -128,8 +128,17 @@ export class Shelf {
     const line = byId('count', HTMLElement)
     const n = total.toLocaleString(locale())
     say(line, total === 1 ? 'archive.one' : 'archive.count', { n })
-    show(byId('results', HTMLElement), total > 0 && (isNarrow(this.#wish) || total > PAGE))
-    show(byId('clear-all', HTMLElement), isNarrow(this.#wish) && total > 0)
+    show(byId('results', HTMLElement), total > 1 || (total === 1 && isNarrow(this.#wish)))
+    show(byId('clear-all', HTMLElement), isNarrow(this.#wish))
+    this.#drawSort()
+  }
+
+  /** Without words there is nothing to be best by: then the newest are. */
+  #drawSort(): void {
+    const { q, sort } = this.#wish
+    const best = this.#sort.querySelector('option[value="best"]')
+    if (best) show(best, q.trim() !== '')
+    this.#sort.value = sort === 'best' && q.trim() === '' ? 'newest' : sort
   }
 
   #drawEmpty(empty: boolean): void {
