@@ -18,6 +18,8 @@ NAMES = (
     "peers",
     "rfc8867",
     "weaklink",
+    "recording",
+    "broadcast",
     "catalogue",
 )
 

@@ -6,25 +6,32 @@
         camera/index.m3u8               a media playlist; init-0001.mp4 and 000001.m4s beside it
         camera.webm                     a VP8 view
         poster.jpg
+        extras/                         made later (`recorder.extras`), listed in extras.json
+    lessons/<lesson id>/SHA256SUMS      every file's checksum, for `sha256sum -c`
     lessons/<lesson id>/manifest.json   written last: its presence says that the rest is whole
+    lessons/<lesson id>/extras.json     what was made after that
 
-Every file appears whole, by a rename. A published segment is never changed; replaying a journal
-publishes the same bytes again, which is then no write at all.
+docs/archive.md tells all of it to those who have no Tongbu.
+
+Every file appears whole, by a rename, but for two that grow: a segment, part by part until it is
+listed (`recorder.segments`), and the playlist of a lesson that is not over. A published segment is
+never changed; replaying a journal publishes the same bytes again, which is then no write at all.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recorder import playlist
+from recorder import playlist, sums
 from recorder.errors import ArchiveError
+from recorder.news import News
 
 LESSON_ID = re.compile(r"(\d{8}-\d{6})-([\w-]{1,64})-[0-9a-f]{4}")
 """`YYYYMMDD-HHMMSS-<name>-<4 hex>`, UTC; group 1 is the time, group 2 the lesson's name."""
@@ -74,6 +81,9 @@ class Entry:
     downloads: tuple[str, ...] = ()
     reason: str | None = None
     """One sentence on what is missing, when something is."""
+    thumbnails: str | None = None
+    """WebVTT for the seek bar; known once the extras are made, as `chapters` is."""
+    chapters: str | None = None
     school: str = ""
     subject: str = ""
     grade: str = ""
@@ -108,7 +118,7 @@ class Gap:
     start_s: float
     duration_s: float
     reason: str
-    """loss, silence (muted, or nothing sent) or reconnected."""
+    """One of `gaps.Reason`."""
 
 
 @dataclass(slots=True)
@@ -126,15 +136,18 @@ class Manifest:
 class LessonFolder:
     """The folder of one lesson; all writing of the recorder goes through here. Raises OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[News], None] = lambda news: None) -> None:
+        """`tell` hears of every part as it is published."""
         self.path = path
+        self.tell = tell
         self.id = path.name
         self.journal = path / "journal"
         self.media = path / "media"
         self.bytes = 0
         """What the published media files hold so far, playlists not counted."""
         self._files: dict[str, dict[str, Any]] = {}
-        self._listed: dict[str, int] = {}
+        self._listed: dict[str, tuple[int, int]] = {}
+        """Of a playlist on disk: segments, and the target duration if it was written here."""
 
     @property
     def finished(self) -> bool:
@@ -144,16 +157,24 @@ class LessonFolder:
     def publish(self, name: str, data: bytes) -> None:
         """Put a file into the media folder for good."""
         self._put(name, data)
-        self._note(name, len(data), hashlib.sha256(data).hexdigest())
+        self.add(name, len(data), hashlib.sha256(data).hexdigest())
+
+    def add(self, name: str, size: int, digest: str = "") -> None:
+        """Take note of a media file that is there for good; `digest` is its SHA-256.
+
+        One that is not given is made for the manifest: a second of it for each 200 MB is too much
+        while lessons are live.
+        """
+        if name not in self._files:
+            self.bytes += size
+        self._files[name] = _facts(size, digest)
 
     def adopt(self, temporary: Path, name: str) -> None:
         """Publish a file that was written elsewhere in this folder."""
-        with temporary.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
+        _sync(temporary)
         size = temporary.stat().st_size
         temporary.replace(self.media / name)
-        self._note(name, size, digest)
+        self.add(name, size)
 
     def replace(self, name: str, data: bytes) -> None:
         """Publish a file that may change: a master playlist, the poster."""
@@ -162,22 +183,32 @@ class LessonFolder:
 
     def replace_playlist(self, name: str, media: playlist.MediaPlaylist) -> None:
         """Publish a media playlist, unless the one on disk already says more (we replay)."""
-        listed = self._listed.get(name)
-        if listed is None:
-            listed = self._listed[name] = self._listed_on_disk(name)
-        if media.ended or media.count > listed:
-            self._listed[name] = media.count
+        if media.ended:
             self.replace(name, media.render().encode())
+            return
+        known = self._listed.get(name) or (self._listed_on_disk(name), 0)
+        if media.count > known[0]:
+            if known[1] == media.target:  # a rename for each segment would cost more than its media
+                _append(self.media / name, media.growth(known[0]).encode())
+            else:
+                self._put(name, media.render().encode())
+            known = media.count, media.target
+        self._listed[name] = known
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Say that the archive is whole; on disk, with all it lists, before this returns."""
+        for name, facts in self._files.items():
+            facts["sha256"] = facts["sha256"] or _digest(self.media / name)
         manifest.files = dict(sorted(self._files.items()))
         for name in manifest.files:
             _sync(self.media / name)
         for folder in {(self.media / name).parent for name in manifest.files}:
             _sync(folder)
-        text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1)
-        _write(self.path / "manifest.json", text.encode(), sync=True)
+        text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1).encode()
+        digests = {f"media/{name}": facts["sha256"] for name, facts in manifest.files.items()}
+        digests["manifest.json"] = hashlib.sha256(text).hexdigest()
+        sums.write(self.path, digests)
+        _write(self.path / "manifest.json", text, sync=True)
         _sync(self.path)
 
     def close_playlists(self) -> None:
@@ -189,8 +220,7 @@ class LessonFolder:
         for path in sorted(self.media.rglob("*")):
             name = path.relative_to(self.media).as_posix()
             if path.is_file() and not path.name.startswith(".") and name not in self._files:
-                data = path.read_bytes()
-                self._note(name, len(data), hashlib.sha256(data).hexdigest())
+                self.add(name, path.stat().st_size)
 
     def temporary(self, name: str) -> Path:
         """Where a file may be written before it is adopted."""
@@ -214,11 +244,6 @@ class LessonFolder:
         except FileNotFoundError:
             return 0
 
-    def _note(self, name: str, size: int, digest: str) -> None:
-        if name not in self._files:
-            self.bytes += size
-        self._files[name] = _facts(size, digest)
-
 
 def read_manifest(lesson: Path) -> Manifest:
     """The manifest of a lesson's folder.
@@ -230,22 +255,64 @@ def read_manifest(lesson: Path) -> Manifest:
         entry = Entry.from_json(value.pop("entry"))
         gaps = [Gap(**gap) for gap in value.pop("gaps")]
         return Manifest(entry=entry, gaps=gaps, **value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArchiveError) as error:
         raise ArchiveError(f"{lesson.name}: the manifest cannot be read: {error}") from error
 
 
+@dataclass(slots=True)
+class Extras:
+    """What `extras.json` holds: what was made of a lesson after it could be played."""
+
+    thumbnails: str | None = None
+    chapters: str | None = None
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """One sentence for each thing that could not be made."""
+    version: int = 1
+
+
+def read_extras(lesson: Path) -> Extras | None:
+    """The extras of a lesson; None when there are none yet. Raises ArchiveError, OSError."""
+    try:
+        value = json.loads((lesson / "extras.json").read_text())
+        extras = Extras(**value)
+        if not isinstance(extras.files, dict):
+            raise TypeError("files is not a mapping")
+        return extras
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise ArchiveError(f"{lesson.name}: extras.json cannot be read: {error}") from error
+
+
+def write_extras(lesson: Path, extras: Extras) -> None:
+    """Say what was made; their files are on disk before. Raises OSError."""
+    for name in extras.files:
+        _sync(lesson / "media" / name)
+    text = json.dumps(asdict(extras), ensure_ascii=False, indent=1)
+    _write(lesson / "extras.json", text.encode(), sync=True)
+
+
+def read_entry(lesson: Path) -> Entry:
+    """What the catalogue says of a finished lesson: the manifest's entry, with its extras.
+
+    Raises FileNotFoundError when it is not finished, ArchiveError.
+    """
+    entry = read_manifest(lesson).entry
+    try:
+        extras = read_extras(lesson)
+    except ArchiveError:  # a lesson can be played without them
+        extras = None
+    if extras is None:
+        return entry
+    return replace(entry, thumbnails=extras.thumbnails, chapters=extras.chapters)
+
+
 def verify(lesson: Path) -> list[str]:
-    """What is wrong with an archive, one sentence each; empty when every checksum holds."""
-    wrong = []
-    for name, facts in read_manifest(lesson).files.items():
-        try:
-            data = (lesson / "media" / name).read_bytes()
-        except OSError as error:
-            wrong.append(f"{name}: {error.strerror}")
-            continue
-        if _facts(len(data), hashlib.sha256(data).hexdigest()) != facts:
-            wrong.append(f"{name}: the content has changed")
-    return wrong
+    """What is wrong with an archive, one sentence each (see `recorder.verify`)."""
+    from recorder.verify import faults  # which needs this module's types
+
+    return [str(fault) for fault in faults(lesson)]
 
 
 def lesson_folders(data_dir: Path) -> Iterator[Path]:
@@ -273,6 +340,11 @@ def _facts(size: int, digest: str) -> dict[str, Any]:
     return {"size": size, "sha256": digest}
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _same(path: Path, data: bytes) -> bool:
     """The file is there with just these bytes."""
     try:
@@ -288,6 +360,11 @@ def _write(path: Path, data: bytes, *, sync: bool = False) -> None:
     if sync:
         _sync(temporary)
     temporary.replace(path)
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        file.write(data)
 
 
 def _sync(path: Path) -> None:

@@ -80,12 +80,6 @@ def parameters(codec: str, keyframe: bytes) -> Parameters:
         raise MediaError(f"a {codec} keyframe is cut short") from None
 
 
-def without_parameter_sets(keyframe: bytes) -> bytes:
-    """An H264 keyframe (Annex B) less SPS, PPS and AUD: `avc1` samples have them in their init."""
-    kept = [unit for unit in _nal_units(keyframe) if unit[0] & 31 not in (7, 8, 9)]
-    return b"".join(b"\0\0\0\1" + unit for unit in kept)
-
-
 def template(codec: str, keyframe: bytes) -> InputContainer:
     """An open container whose first stream has the parameters of `keyframe`; the caller closes it.
 

@@ -5,6 +5,7 @@
     ├── MediaError       a frame cannot be muxed: its lesson is tried again, then degraded
     ├── ArchiveError     an archive on disk is not what its manifest says
     ├── DetailsError     a change to what is said of a lesson cannot be
+    ├── StorageError     the S3 storage, or the way to it, does not do what it should: tried again
     └── CatalogueError   the catalogue cannot be opened, not even anew
 
 A full or failing disk stays an `OSError`: it is the machine's trouble, not the lesson's, and is
@@ -34,3 +35,7 @@ class DetailsError(RecorderError):
 
 class CatalogueError(RecorderError):
     """The catalogue cannot be opened or made."""
+
+
+class StorageError(RecorderError):
+    """The storage cannot be reached, refuses us, or does not hold what was put."""

@@ -16,10 +16,10 @@ from recorder.errors import JournalError
 if TYPE_CHECKING:
     from sfu._media import Record
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 """How often a journal that has been read to its end is looked at again."""
 
-_IDLE_READS = 5  # the lock is tried only after a second without records: live media is steady
+_IDLE_READS = 10  # the lock is tried only after a second without records: live media is steady
 
 
 class Reader(Protocol):

@@ -1,9 +1,7 @@
-"""Muxing without transcoding, by PyAV: one track to CMAF fragments, or video and audio to a WebM.
+"""What FFmpeg muxes for us, by PyAV and without transcoding: init segments, and WebM files.
 
-`Fragmenter` is one continuous MP4 muxer that writes into memory. FFmpeg ends a fragment when it is
-given the first packet of the next one, and flushes: so what has come out after a `mux` call is
-whole boxes, and every sample's length is known. `frag_discont` makes the first fragment start at
-its own time instead of 0. One track per file: with two, FFmpeg would interleave and hold back.
+The media segments are our own (`recorder.cmaf`): FFmpeg cannot end a fragment on demand, and costs
+three times as much.
 """
 
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
@@ -23,69 +21,38 @@ from recorder.errors import MediaError
 VIDEO_RATE = 90_000
 """Ticks per second of every video track we write, as in RTP."""
 
-AUDIO_FRAGMENT_US = 2_000_000
-
-_FRAGMENTED = "empty_moov+default_base_moof+frag_discont+skip_trailer+cmaf"
+_INIT_OPTIONS = {
+    "movflags": "empty_moov+default_base_moof+skip_trailer+cmaf",
+    "flush_packets": "1",
+    "fflags": "+bitexact",  # no muxer version inside: the same bytes after an upgrade
+}
 _MILLISECOND = Fraction(1, 1_000)
 _CUES_BYTES = 192 * 1024  # room for about 8,000 keyframes, 9 hours of 4 s GOPs, before the media
 
 
-class Fragment(NamedTuple):
-    """One or more `moof` + `mdat`; times in ticks of the track."""
+class Init(NamedTuple):
+    """An init segment: `ftyp` and `moov`, and what they say."""
 
     data: bytes
-    start: int
-    end: int
+    rate: int
+    """Ticks per second of the track."""
+    width: int = 0
+    height: int = 0
 
 
-class Fragmenter:
-    """Samples of one track and one set of parameters in, fragments out.
-
-    Give it samples in order, each lasting to the next. A video fragment begins at each keyframe,
-    an audio fragment every `AUDIO_FRAGMENT_US`. Raises MediaError.
-    """
-
-    def __init__(self, codec: str, keyframe: bytes) -> None:
-        self.rate = OPUS_RATE if codec == "opus" else VIDEO_RATE
-        self._sink = _Sink()
-        self._start: int | None = None
-        self._end = 0
-        with _media_errors(), template(codec, keyframe) as source:
-            self._container = _open_fragmented(self._sink, audio=codec == "opus")
-            self._stream = self._container.add_stream_from_template(source.streams[0], opaque=True)
-            self._stream.time_base = Fraction(1, self.rate)
-            self.width, self.height = _size(source.streams[0])
-            self._container.start_encoding()
-        self.init = self._sink.take()
-        """The init segment: `ftyp` and `moov`."""
-
-    def mux(self, data: bytes, start: int, duration: int, keyframe: bool) -> Fragment | None:
-        """Add a sample; returns the fragment that ends where this sample starts, if one does."""
-        packet = av.Packet(data)
-        packet.stream = self._stream  # whose time base it takes when it has none
-        packet.pts = packet.dts = start
-        packet.duration = duration
-        if keyframe:
-            packet.is_keyframe = True
-        try:  # not `with _media_errors()`, which would cost as much as the muxing
-            self._container.mux_one(packet)
-        except av.FFmpegError as error:
-            raise _as_media_error(error) from error
-        fragment = self._fragment(start) if self._sink.parts else None
-        if self._start is None or fragment:
-            self._start = start
-        self._end = start + duration
-        return fragment
-
-    def close(self) -> Fragment | None:
-        """The last fragment, if a sample waits."""
-        with _media_errors():
-            self._container.close()
-        return self._fragment(self._end)
-
-    def _fragment(self, end: int) -> Fragment | None:
-        data = self._sink.take()
-        return Fragment(data, self._start or 0, end) if data else None
+def init_segment(codec: str, keyframe: bytes) -> Init:
+    """The init segment for samples like this keyframe; of Opus, for any. Raises MediaError."""
+    rate = OPUS_RATE if codec == "opus" else VIDEO_RATE
+    sink = _Sink()
+    with _media_errors(), template(codec, keyframe) as source:
+        container = av.open(sink, "w", format="mp4", options=_INIT_OPTIONS)
+        stream = container.add_stream_from_template(source.streams[0], opaque=True)
+        stream.time_base = Fraction(1, rate)
+        width, height = _size(source.streams[0])
+        container.start_encoding()
+        data = sink.take()
+        container.close()
+    return Init(data, rate, width, height)
 
 
 class WebmWriter:
@@ -153,18 +120,6 @@ class _Sink:
         data = b"".join(self.parts)
         self.parts.clear()
         return data
-
-
-def _open_fragmented(sink: _Sink, *, audio: bool) -> OutputContainer:
-    options = {
-        "movflags": _FRAGMENTED if audio else f"{_FRAGMENTED}+frag_keyframe",
-        "avoid_negative_ts": "disabled",
-        "flush_packets": "1",
-        "fflags": "+bitexact",  # no muxer version inside: the same bytes after an upgrade
-    }
-    if audio:
-        options["frag_duration"] = str(AUDIO_FRAGMENT_US)
-    return av.open(sink, "w", format="mp4", options=options)
 
 
 def _size(stream: Stream) -> tuple[int, int]:

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 import av
 
 from recorder import codecs
-from recorder.archive import Gap, LessonFolder, View
+from recorder.archive import LessonFolder, View
+from recorder.cmaf import length_prefixed
 from recorder.errors import MediaError
-from recorder.mux import VIDEO_RATE, Fragment, Fragmenter
-from recorder.playlist import MediaPlaylist, Segment, Stream
+from recorder.gaps import Gaps
+from recorder.mux import VIDEO_RATE, init_segment
+from recorder.playlist import Stream
+from recorder.segments import PART_SECONDS, Segmenter, segment_name
 
 if TYPE_CHECKING:
     from sfu._media import Frame
@@ -29,117 +32,61 @@ if TYPE_CHECKING:
 HOLD_US = 6_000_000
 """A video source silent for longer is held; also the longest held sample."""
 
-GAPS_KEPT = 1_000
-"""Gaps a manifest lists for one source; the rest is counted."""
-
 _HOLD = HOLD_US * 9 // 100
 _SEGMENT = VIDEO_RATE * 19 // 10  # a 2 s GOP of a camera that is a little fast is a segment too
+_AUDIO_SEGMENT = codecs.OPUS_RATE * 2
+_SLIDES = "slides"
+_SLIDES_PART = 1.0  # seconds; a shared screen that stands still is sent once a second
 _FRAME = VIDEO_RATE // 30  # how long the last frame of a lesson is shown
 _TOLERANCE = 480  # samples an Opus packet may be off before silence goes in, or it is dropped
-_NOTABLE_GAP_US = 1_000_000
-
-
-class Gaps:
-    """The stretches of a source without media, from the first frame to the last."""
-
-    def __init__(self, source: str) -> None:
-        self.listed: list[Gap] = []
-        self.omitted = 0
-        self._source = source
-        self._end_us: int | None = None
-        self._track = 0
-
-    def note(self, start_us: int, end_us: int, track: int, *, loss: bool) -> None:
-        """Media of `track` from `start_us` to `end_us`, packets before it lost or not."""
-        if self._end_us is not None and start_us - self._end_us >= _NOTABLE_GAP_US:
-            reconnected = track != self._track
-            self._add(start_us, "reconnected" if reconnected else "loss" if loss else "silence")
-        self._end_us, self._track = end_us, track
-
-    def _add(self, until_us: int, reason: str) -> None:
-        if len(self.listed) == GAPS_KEPT:
-            self.omitted += 1
-            return
-        start_us = self._end_us or 0
-        gap = Gap(self._source, start_us / 1e6, (until_us - start_us) / 1e6, reason)
-        self.listed.append(gap)
 
 
 class _Rendition:
-    """What audio and video share: fragments to segments, segments to the playlist."""
+    """What audio and video share."""
 
-    def __init__(self, name: str, folder: LessonFolder, zero: float) -> None:
+    def __init__(self, name: str, folder: LessonFolder, segments: Segmenter) -> None:
         self.name = name
-        self.playlist = MediaPlaylist(zero)
+        self.segments = segments
+        self.playlist = segments.playlist
         self.gaps = Gaps(name)
         self.frames = 0
         """Frames of the source that made it; fillings are not counted."""
         self.dropped = 0
         """Frames that could not be shown: late, damaged, or referring to lost ones."""
         self._folder = folder
-        self._muxer: Fragmenter | None = None
-        self._codec_string = ""
-        self._init = ""
-        self._inits = 0
-        self._fragments: list[Fragment] = []
 
     @property
     def stream(self) -> Stream | None:
         """What a master playlist says of it; None before the first segment."""
-        if not self.playlist.count or self._muxer is None:
+        init = self.segments.init
+        if not self.playlist.count or init is None:
             return None
         uri = f"{self.name}/index.m3u8"
-        size = self._muxer.width, self._muxer.height
-        return Stream(uri, self._codec_string, self.playlist, *size)
+        codec = self.segments.codec_string
+        return Stream(uri, codec, self.playlist, init.width, init.height)
 
     def publish_playlist(self) -> None:
         """Bring the playlist on disk up to date."""
         if self.playlist.count:
             self._folder.replace_playlist(f"{self.name}/index.m3u8", self.playlist)
 
-    def _open(self, muxer: Fragmenter) -> None:
-        """Begin a new init segment."""
-        self._muxer = muxer
-        self._codec_string = codecs.codec_string(muxer.init)
-        self._inits += 1
-        self._init = f"init-{self._inits:04d}.mp4"
-        self._folder.publish(f"{self.name}/{self._init}", muxer.init)
-
-    def _collect(self, fragment: Fragment | None, shortest: int) -> None:
-        """Publish a segment of the fragments so far when they last for `shortest` ticks."""
-        if fragment:
-            self._fragments.append(fragment)
-        if self._muxer is None or not self._fragments:
-            return
-        start, end = self._fragments[0].start, self._fragments[-1].end
-        if end - start < shortest:
-            return
-        data = b"".join(part.data for part in self._fragments)
-        self._fragments.clear()
-        uri, rate = _segment_name(self.playlist.count + 1), self._muxer.rate
-        self._folder.publish(f"{self.name}/{uri}", data)
-        duration = (end - start) / rate
-        self.playlist.append(Segment(uri, self._init, start / rate, duration, len(data)))
-
-    def _close(self) -> None:
-        """Publish what waits in the muxer; `stream` stays as it was."""
-        if self._muxer is not None:
-            self._collect(self._muxer.close(), 1)
+    def close(self) -> None:
+        """Let go of the open segment, for when this is dropped before its end."""
+        self.segments.abandon()
 
 
 class AudioRendition(_Rendition):
     """Opus at 48 kHz, every sample of the lesson accounted for."""
 
     def __init__(self, name: str, folder: LessonFolder, zero: float) -> None:
-        super().__init__(name, folder, zero)
+        super().__init__(name, folder, Segmenter(name, folder, zero, shortest=_AUDIO_SEGMENT))
         self.listeners: list[Callable[[bytes, int, int], None]] = []
         """Told of every packet, fillings too: data, start and duration in samples."""
         self._cursor = 0  # where the last packet ends
         self._waiting = b""  # the last packet: it lasts until the next one starts
         self._start = 0  # where it starts
         self._unpublished: list[tuple[bytes, int, int]] = []
-        self._opus = Fragmenter("opus", b"")
-        self._open(self._opus)
+        self.segments.open(init_segment("opus", b""))
 
     @property
     def end_us(self) -> int:
@@ -173,7 +120,7 @@ class AudioRendition(_Rendition):
         self._fill(end)
         if self._waiting:
             self._flush(max(end, self._cursor))
-        self._close()
+        self.segments.close()
         self.playlist.ended = True
 
     def history(self) -> Iterator[tuple[bytes, int, int]]:
@@ -196,17 +143,15 @@ class AudioRendition(_Rendition):
     def _flush(self, end: int) -> None:
         """Mux the packet that waits, now that its end is known."""
         packet = self._waiting, self._start, end - self._start
-        fragment = self._opus.mux(*packet, True)
-        if fragment:
-            self._collect(fragment, 1)
-            self._unpublished.clear()
         self._unpublished.append(packet)
+        if self.segments.add(self._waiting, self._start, end, True, True):
+            self._unpublished.clear()
         for listener in self.listeners:
             listener(*packet)
 
     def _published(self) -> Iterator[tuple[bytes, int, int]]:
         folder = self._folder.media / self.name
-        names = [self._init, *(_segment_name(n + 1) for n in range(self.playlist.count))]
+        names = [self.segments.init_name, *map(segment_name, range(self.playlist.count))]
         joined = io.BytesIO(b"".join((folder / name).read_bytes() for name in names))
         with av.open(joined, mode="r", format="mp4") as source:
             for packet in source.demux(audio=0):
@@ -218,8 +163,11 @@ class VideoRendition(_Rendition):
     """A video view that browsers play from fMP4. Raises MediaError, OSError."""
 
     def __init__(self, name: str, codec: str, folder: LessonFolder, zero: float) -> None:
-        super().__init__(name, folder, zero)
+        seconds = _SLIDES_PART if name.startswith(_SLIDES) else PART_SECONDS
+        segments = Segmenter(name, folder, zero, shortest=_SEGMENT, part_seconds=seconds)
+        super().__init__(name, folder, segments)
         self.codec = codec
+        self._prefixed = codec == "H264"
         self._current: tuple[int, codecs.Parameters] | None = None
         self._waiting = b""  # the last sample: it lasts until the next one starts
         self._start = 0  # where it starts
@@ -255,7 +203,11 @@ class VideoRendition(_Rendition):
         if self._broken:
             self.dropped += 1
             return
-        self._add(start, self._still if keyframe else data, keyframe)
+        if keyframe:
+            data = self._still
+        elif self._prefixed:
+            data = length_prefixed(data)
+        self._add(start, data, keyframe)
         self.gaps.note(time_us, time_us, track, loss=self._lossy)
         self._lossy = False
         self.frames += 1
@@ -268,27 +220,24 @@ class VideoRendition(_Rendition):
         """Hold the last picture to the end of the lesson, and close."""
         end = end_us * 9 // 100
         self._hold(end)
-        self._flush(max(end, self._earliest))
-        self._close()
+        self._flush(max(end, self._earliest), last=True)
+        self.segments.close()
         self.playlist.ended = True
-
-    def close(self) -> None:
-        """Nothing is open on disk."""
 
     def _begin(self, start: int, keyframe: bytes, track: int) -> bool:
         """Be ready for a keyframe that starts at `start`; False when it cannot be used."""
         try:
             current = track, codecs.parameters(self.codec, keyframe)
-            muxer = None if current == self._current else Fragmenter(self.codec, keyframe)
+            init = None if current == self._current else init_segment(self.codec, keyframe)
         except MediaError:
             return False
         first = self._current is None
         self._current = current
-        self._still = codecs.without_parameter_sets(keyframe) if self.codec == "H264" else keyframe
-        if muxer is not None:
-            self._flush(start)
-            self._close()
-            self._open(muxer)
+        self._still = length_prefixed(keyframe) if self._prefixed else keyframe
+        if init is not None:
+            self._flush(start, last=True)
+            self.segments.close()
+            self.segments.open(init)
         if first and start > 0:
             self._add(0, self._still, True)
             self._hold(start)
@@ -301,19 +250,12 @@ class VideoRendition(_Rendition):
             self._broken = True
 
     def _add(self, start: int, data: bytes, keyframe: bool) -> None:
-        self._flush(start)
+        self._flush(start, last=keyframe)
         self._waiting, self._start, self._is_key = data, start, keyframe
         self._earliest = start + 1
 
-    def _flush(self, end: int) -> None:
-        """Mux the sample that waits, now that its end is known."""
-        if not self._waiting or self._muxer is None:
-            return
-        fragment = self._muxer.mux(self._waiting, self._start, end - self._start, self._is_key)
-        self._waiting = b""
-        if fragment:
-            self._collect(fragment, _SEGMENT)
-
-
-def _segment_name(number: int) -> str:
-    return f"{number:06d}.m4s"
+    def _flush(self, end: int, *, last: bool) -> None:
+        """Write the sample that waits, now that its end is known; `last` before a keyframe."""
+        if self._waiting:
+            self.segments.add(self._waiting, self._start, end, self._is_key, last)
+            self._waiting = b""

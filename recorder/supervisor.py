@@ -10,6 +10,8 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from recorder.news import News, NewsError, decode
+
 DATABASE = "TONGBU_ARCHIVE__DATABASE"
 """The variable of the environment by which the worker is told the catalogue's URL."""
 
@@ -23,7 +25,8 @@ _log = logging.getLogger(__name__)
 class Supervisor:
     """One worker for one data folder, started again whenever it dies.
 
-    `on_state` hears "ok", "failing: <reason>" and, once stopped, "off".
+    `on_state` hears "ok", "failing: <reason>" and, once stopped, "off"; `on_news` what it tells
+    of live lessons.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Supervisor:
         data_dir: Path,
         on_state: Callable[[str], None] | None = None,
         command: Sequence[str] = (sys.executable, "-m", "recorder.worker"),
+        on_news: Callable[[News], None] | None = None,
         database: str = "",
     ) -> None:
         """`database`: the catalogue's URL, if it is not in the data folder; it has a password."""
@@ -38,6 +42,7 @@ class Supervisor:
         self._database = database
         self._command = command
         self._on_state = on_state or (lambda state: None)
+        self._on_news = on_news or (lambda news: None)
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self.restarts = 0
@@ -84,7 +89,17 @@ class Supervisor:
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None  # it was asked for
         async for line in process.stdout:
-            self._on_state(line.decode(errors="replace").strip())
+            self._hear(line.decode(errors="replace").strip())
+
+    def _hear(self, line: str) -> None:
+        """A line is a state, or an object of news."""
+        if not line.startswith("{"):
+            self._on_state(line)
+            return
+        try:
+            self._on_news(decode(line))
+        except NewsError as error:
+            _log.error("%s", error)
 
     async def _respawn(self) -> Process:
         while True:

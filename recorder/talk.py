@@ -9,7 +9,7 @@ findable, and the replay shows it.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,23 @@ class Talk:
     def __init__(self) -> None:
         self.omitted = 0
         """Messages beyond `MOST`."""
-        self._messages: list[Message] = []
+        self._messages: dict[tuple[str, str], Message] = {}  # by who wrote it, and its name
 
     def add(self, t: float, event: Mapping[str, Any]) -> None:
-        """A `chat` event of the journal. Raises ValueError when it is none."""
-        message = _message({**event, "t": round(max(0.0, t), 3)})
-        if len(self._messages) < MOST:
-            self._messages.append(message)
+        """A `chat` event of the journal: a message, or another text for one of that name, where no
+        text takes it back. Raises ValueError when it is none.
+        """
+        identity = str(event.get("identity", ""))
+        key = identity, str(event.get("message") or f"#{len(self._messages) + self.omitted}")
+        before = self._messages.get(key)
+        if event.get("edited") is True and event.get("text") == "":
+            self._messages.pop(key, None)
+            return
+        message = _message({**event, "from": identity, "t": round(max(0.0, t), 3)})
+        if before is not None:
+            self._messages[key] = replace(message, t=before.t)
+        elif len(self._messages) < MOST:
+            self._messages[key] = message
         else:
             self.omitted += 1
 
@@ -58,7 +68,7 @@ class Talk:
         path = folder / FILE
         temporary = path.with_name(f".{FILE}.new")
         with temporary.open("w", encoding="utf-8") as file:
-            for message in self._messages:
+            for message in self._messages.values():
                 value = asdict(message)
                 value["from"] = value.pop("identity")
                 file.write(json.dumps(value, ensure_ascii=False) + "\n")

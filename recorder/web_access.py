@@ -43,6 +43,18 @@ class Access:
         self.catalogue = catalogue
         self._authorize = authorize
 
+    def permit(self, request: web.Request) -> str:
+        """The id that the URL's `{id}` is, where the asker may see that lesson, if there is one.
+
+        Cheap: media are asked for many times a second. Raises an HTTPException for a sentence.
+        """
+        lesson_id = request.match_info["id"]
+        match = LESSON_ID.fullmatch(lesson_id)
+        self._authorize(request, match[2] if match else None, Right.SEE)
+        if match is None:
+            raise error(web.HTTPNotFound, "There is no such lesson in the archive.")
+        return lesson_id
+
     async def find(self, request: web.Request, right: Right = Right.SEE) -> Entry:
         """The lesson that the URL's `{id}` names; raises an HTTPException for a sentence."""
         lesson_id = request.match_info["id"]

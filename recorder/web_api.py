@@ -6,10 +6,9 @@ PATCH  /api/archive/{id}    {"title": "Fractions", "subject": "Mathematics", "ta
 DELETE /api/archive/{id}
 """
 
-import asyncio
 import json
 import math
-import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -18,10 +17,12 @@ from typing import Any
 
 from aiohttp import web
 
+from recorder import policy, retention
 from recorder.archive import Entry
 from recorder.catalogue import FILTERS, Hit, Query, Sort
 from recorder.details import RULES, clean
-from recorder.errors import DetailsError
+from recorder.errors import DetailsError, RecorderError
+from recorder.storage import Storage
 from recorder.talk import Message
 from recorder.web_access import Access, Right, error, no_such_lesson
 
@@ -92,9 +93,19 @@ class ArchiveApi:
             raise error(web.HTTPConflict, "The lesson is still being recorded; end it first.")
         if entry.hold:
             raise error(web.HTTPConflict, "The lesson is on hold; lift the hold first.")
-        await self._access.ask(self._access.catalogue.remove, entry.id)
-        await asyncio.to_thread(shutil.rmtree, self._lessons / entry.id)
+        try:
+            await self._access.ask(self._delete, entry.id)
+        except (RecorderError, OSError) as trouble:
+            sentence = f"The lesson could not be deleted everywhere: {trouble}; try again."
+            raise error(web.HTTPServiceUnavailable, sentence) from trouble
         return web.Response(status=204)
+
+    def _delete(self, lesson_id: str) -> None:
+        data_dir = self._lessons.parent
+        executor = retention.Executor(
+            data_dir, Storage.of(policy.read(data_dir)), self._access.catalogue
+        )
+        executor.delete(lesson_id, "somebody asked for it", time.time())
 
 
 def _query(request: web.Request, lessons: list[str] | None) -> Query:
@@ -199,7 +210,8 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         view["hls"], view["webm"] = url(view["hls"]), url(view["webm"])
     if value["audio"]:
         value["audio"]["hls"] = url(value["audio"]["hls"])
-    value["poster"] = url(value["poster"])
+    for name in ("poster", "thumbnails", "chapters"):
+        value[name] = url(value[name])
     value["downloads"] = [url(path) for path in value["downloads"]]
     return value
 

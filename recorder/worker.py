@@ -4,7 +4,8 @@
 
 One thread takes turns between the lessons. It may be killed at any time: the next one replays.
 SIGTERM: what has ended is finished if that takes under two seconds, then it exits with 0. States
-("ok", or "failing: " and a reason) go to stdout, one a line, for the supervisor; logs to stderr.
+("ok", or "failing: " and a reason) and news of live lessons (`recorder.news`) go to stdout, one a
+line, for the supervisor; logs to stderr.
 
 Two kinds of trouble are kept apart. The machine's (OSError: disk full, folder not writable) is
 waited out, for as long as it takes. A lesson's own (anything else) is tried three times, then
@@ -31,7 +32,9 @@ from recorder.archive import Entry, LessonFolder, entry_from_id, lesson_folders,
 from recorder.catalogue import Catalogue
 from recorder.errors import RecorderError
 from recorder.follow import POLL_SECONDS, OpenReader
+from recorder.helpers import Helpers
 from recorder.lesson import LessonRecorder, give_up
+from recorder.news import Ended, News, encode
 from recorder.supervisor import DATABASE
 
 TRIES = 3
@@ -42,6 +45,7 @@ STOP_SECONDS = 1.8
 
 _RECORDS = 2_000  # a turn of one lesson: about 30 s of media, 30 ms of work
 _PATIENCE = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries while the machine is in trouble
+_LOOK_SECONDS = 0.5  # how often it is asked whether the catalogue should say something else
 _REFRESH_SECONDS = 30.0  # the catalogue's duration of a live lesson is no older
 
 _log = logging.getLogger("recorder.worker")
@@ -56,6 +60,7 @@ class Worker:
         open_reader: OpenReader,
         clock: Callable[[], float] = time.monotonic,
         on_state: Callable[[str], None] = lambda state: None,
+        tell: Callable[[News], None] = lambda news: None,
         database: str = "",
     ) -> None:
         """`database` as `Catalogue` takes it. Raises OSError, CatalogueError."""
@@ -64,6 +69,7 @@ class Worker:
         self._open_reader = open_reader
         self._clock = clock
         self._on_state = on_state
+        self._tell = tell
         self._state = ""
         self._jobs: dict[str, _Job] = {}
         self._done: set[str] = set()
@@ -84,6 +90,11 @@ class Worker:
         """No lesson is known to have ended that is not archived."""
         return not any(job.ending for job in self._jobs.values())
 
+    @property
+    def archived(self) -> int:
+        """How many lessons are known to be archived."""
+        return len(self._done)
+
     def _scan(self) -> None:
         """Find new lessons; cheap while there are none, however many old ones there are."""
         changed = (self._data_dir / "lessons").stat().st_mtime_ns
@@ -95,7 +106,9 @@ class Worker:
                 if LessonFolder(path).finished:
                     self._done.add(path.name)
                 else:
-                    self._jobs[path.name] = _Job(path, self._open_reader, self.catalogue)
+                    self._jobs[path.name] = _Job(
+                        path, self._open_reader, self.catalogue, self._tell
+                    )
 
     def _turn(self, job: "_Job") -> bool:
         now = self._clock()
@@ -118,6 +131,8 @@ class Worker:
         if not job.folder.is_dir():
             _log.warning("%s: its folder is gone", job.folder.name)
             self.catalogue.remove(job.folder.name)
+            self._tell(Ended(job.folder.name))
+            job.forget()
             del self._jobs[job.folder.name]
         elif _is_machines(error):
             if not job.trouble:
@@ -142,7 +157,13 @@ class Worker:
 class _Job:
     """One lesson's work, and its record of trouble."""
 
-    def __init__(self, folder: Path, open_reader: OpenReader, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        open_reader: OpenReader,
+        catalogue: Catalogue,
+        tell: Callable[[News], None],
+    ) -> None:
         self.folder = folder
         self.finished = False
         self.failures = 0
@@ -152,6 +173,8 @@ class _Job:
         self.not_before = 0.0
         self._open_reader = open_reader
         self._catalogue = catalogue
+        self._tell = tell
+        self._look_at = 0.0
         self._recorder: LessonRecorder | None = None
         self._entry: Entry | None = None
         self._refresh_at = 0.0
@@ -165,11 +188,12 @@ class _Job:
         """One turn; False when there was nothing to do."""
         if self.failures >= TRIES:
             self._save(give_up(self.folder, self._last_entry(), self.reason), now)
+            self._tell(Ended(self.folder.name))
             self.finished = True
             return True
         if self._recorder is None:
             try:
-                self._recorder = LessonRecorder(self.folder, self._open_reader)
+                self._recorder = LessonRecorder(self.folder, self._open_reader, self._tell)
             except FileNotFoundError:  # the engine has made the folder, not yet the journal
                 return False
         if self._recorder.over:
@@ -178,7 +202,9 @@ class _Job:
             self.finished = True
             return True
         busy = self._recorder.step(_RECORDS)
-        self._save(self._recorder.entry, now)
+        if now >= self._look_at or self._recorder.over:
+            self._look_at = now + _LOOK_SECONDS
+            self._save(self._recorder.entry, now)
         return busy or self._recorder.over
 
     def forget(self) -> None:
@@ -245,23 +271,61 @@ class _Stop:
         self._told = True
 
 
+class _Mouth:
+    """Lines to the supervisor, until there is none: an orphan works on in silence."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._lines: list[str] = []
+
+    def say(self, state: str) -> None:
+        """Tell a state, after all news so far."""
+        self._lines.append(f"{state}\n")
+        self.flush()
+
+    def tell(self, news: News) -> None:
+        """Tell news with the next `flush`: many parts are one write."""
+        self._lines.append(f"{encode(news)}\n")
+
+    def flush(self) -> None:
+        """Say what waits."""
+        data = "".join(self._lines).encode()
+        self._lines.clear()
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except BrokenPipeError:
+            self._file = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+
 def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
     """Work until told to stop. Raises OSError, CatalogueError when it cannot begin."""
     data_dir.mkdir(parents=True, exist_ok=True)
     while _own(data_dir) is None:  # an orphan of a killed node finishes what it has in hand
         if stop.wait(POLL_SECONDS):
             return
+    mouth = _Mouth(sys.stdout.fileno())
     worker = Worker(
         data_dir,
         open_reader,
-        on_state=lambda state: print(state, flush=True),
+        on_state=mouth.say,
+        tell=mouth.tell,
         database=os.environ.get(DATABASE, ""),
     )
-    busy = worker.round()
-    while not stop.wait(0 if busy else POLL_SECONDS):
+    helpers = Helpers(data_dir)
+
+    def turn() -> bool:
         busy = worker.round()
+        mouth.flush()
+        return busy
+
+    busy = turn()
+    while not stop.wait(0 if busy else POLL_SECONDS):
+        busy = turn()
+        helpers.tick(worker.archived)
+    helpers.close()
     deadline = time.monotonic() + STOP_SECONDS
-    while (worker.round() or not worker.settled) and time.monotonic() < deadline:
+    while (turn() or not worker.settled) and time.monotonic() < deadline:
         pass
 
 

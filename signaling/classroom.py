@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from signaling.chat import Chat
 from signaling.connection import MediaPlane
 from signaling.delivery import Budgets, Delivery
 from signaling.effects import (
@@ -92,7 +93,8 @@ class Classroom:
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
         self.delivery = Delivery(self._engine, self._loop, config.budgets)
-        self._listeners: list[Listener] = []
+        self.chat = Chat(self.tell, self._loop.time)
+        self._listeners: list[Listener] = [self.chat]
         self._waiting: deque[list[Effect]] = deque()
         self._flowing: set[int] = set()
         self._recording: Recording | None = None

@@ -21,10 +21,12 @@ from signaling.config import DEV_KEY, NodeConfig, load
 from signaling.edge import is_lesson_name, unix_now
 from signaling.errors import ConfigError
 
-# The clients' commands, by the module that holds each as `command`; imported only when asked for.
+# Commands by the module that holds each as `command`; imported only when asked for.
 _CLIENTS = {
+    "archive": ("signaling.archive_cli", "List, check, mend, export and import recorded lessons."),
     "demo": ("clients.headless.demo", "A node with a demo lesson in progress, to look at."),
     "publish": ("clients.headless.publish", "Teach from a media file, by WHIP."),
+    "ingest": ("clients.headless.ingest", "Bring a camera or recording box into a lesson."),
     "watch": ("clients.headless.watch", "Watch a lesson without a screen, and count what comes."),
     "selftest": ("clients.headless.selftest", "Check that this installation works, end to end."),
 }
@@ -47,7 +49,17 @@ class _Commands(click.Group):
     """Our own commands, and the clients' ones."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["serve", "demo", "publish", "watch", "token", "generate-keys", "selftest"]
+        return [
+            "serve",
+            "demo",
+            "publish",
+            "ingest",
+            "watch",
+            "archive",
+            "token",
+            "generate-keys",
+            "selftest",
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _CLIENTS:

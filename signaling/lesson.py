@@ -171,6 +171,10 @@ class Lesson:
         """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
         return self.room.may_publish(session)
 
+    def may_prepare(self, session: str) -> frozenset[str]:
+        """The sources that it may get ready to publish. Raises IllegalEvent for a stranger."""
+        return self.room.may_prepare(session)
+
     def require_free(self, identity: str) -> None:
         """Raise TeacherPresent where the lesson is somebody else's than this teacher's."""
         if self._owner not in (None, identity):

@@ -1,5 +1,6 @@
 """The composition root: everything a node is made of is made here, and unmade in reverse."""
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -12,9 +13,12 @@ from typing import Self
 import ifaddr
 from aiohttp import web
 
+from recorder import policy
 from recorder.errors import RecorderError
+from recorder.policy import Policy
 from recorder.supervisor import Supervisor
 from recorder.web import routes as archive_routes
+from recorder.web_live import Broadcast
 from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine
@@ -30,6 +34,9 @@ from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
+from signaling.feeds.api import FeedsApi
+from signaling.feeds.ingest import Ingests
+from signaling.feeds.push import Pushes
 from signaling.floor_api import FloorApi
 from signaling.lesson import Rules
 from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
@@ -47,6 +54,9 @@ from signaling.whip import Whip
 
 logger = logging.getLogger(__name__)
 
+INGESTS = web.AppKey("ingests", Ingests)
+PUSHES = web.AppKey("pushes", Pushes)
+
 _WORKER_PATIENCE = 2.0
 """Seconds the recorder's worker has for the archives of lessons that a shutdown ended."""
 _HTTP_PATIENCE = 0.1
@@ -60,6 +70,7 @@ class Node:
         self._config = config
         self._dev = dev
         self._recorder_state = "starting" if config.recorder.enabled else "off"
+        self._broadcast = Broadcast()
         self._undo = contextlib.AsyncExitStack()
         self.url = ""
         """Where the node listens, as this machine reaches it."""
@@ -82,6 +93,7 @@ class Node:
     async def _start(self) -> None:
         config = self._config
         data_dir = prepare_data_dir(config.data_dir)
+        leave_policy(data_dir, config)
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
@@ -104,12 +116,18 @@ class Node:
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
+        app[INGESTS].serve(self.url)
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
 
     def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
         try:
-            return archive_routes(data_dir, api.authorize_archive, self._config.archive.database)
+            return archive_routes(
+                data_dir,
+                api.authorize_archive,
+                self._broadcast,
+                self._config.archive.database,
+            )
         except RecorderError as error:
             raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
@@ -166,7 +184,12 @@ class Node:
         self.url = f"http://{host}:{port}"
 
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder, database=self._config.archive.database)
+        supervisor = Supervisor(
+            data_dir,
+            self._on_recorder,
+            on_news=self._broadcast.handle,
+            database=self._config.archive.database,
+        )
         try:
             await supervisor.start()
         except OSError as error:
@@ -210,9 +233,17 @@ def make_app(
     app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
     app.add_routes(FloorApi(registry, config.keys).routes())
+    app[INGESTS] = Ingests(registry, config.ingest, config.keys)
+    app[PUSHES] = Pushes(registry, config.push)
+    app.on_cleanup.append(_end_feeds)
+    app.add_routes(FeedsApi(app[INGESTS], app[PUSHES], config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
+
+
+async def _end_feeds(app: web.Application) -> None:
+    await asyncio.gather(app[INGESTS].close(), app[PUSHES].close())
 
 
 def prepare_data_dir(path: Path) -> Path:
@@ -228,6 +259,14 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def leave_policy(data_dir: Path, config: NodeConfig) -> None:
+    """Tell those who tend to finished lessons what the operator wants. Raises ConfigError."""
+    try:
+        policy.write(data_dir, Policy.from_json(config.archive.model_dump(exclude={"database"})))
+    except OSError as error:
+        raise ConfigError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
 def own_cores() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recorder.details import given
-from signaling.events import Member, Publication
+from signaling.events import Member, Publication, Said
 
 Note = Mapping[str, Any]
 
@@ -35,6 +35,17 @@ def lesson_ended(reason: str) -> Note:
 def of_member(kind: str, member: Member) -> Note:
     """Something that a member did, or that was done to it: "member_joined", "hand_raised"..."""
     return {"type": kind, "identity": member.identity, "role": str(member.role)}
+
+
+def chat(member: Member, said: Said) -> Note:
+    """What a member wrote to everybody."""
+    return {
+        **of_member("chat", member),
+        "name": member.name,
+        "message": said.message,
+        "text": said.text,
+        "edited": said.edited,
+    }
 
 
 def track_published(publication: Publication, publisher: Member) -> Note:

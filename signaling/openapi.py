@@ -27,7 +27,7 @@ _SENTENCES = {
 
 def document(*, dev: bool) -> Json:
     """The document of a node; `dev` adds what only --dev has."""
-    paths = {**_lessons(), **_archive(), **_media(), **_node()}
+    paths = {**_lessons(), **_feeds(), **_archive(), **_media(), **_node()}
     if dev:
         paths["/api/dev/token"] = _dev_token()
     return {
@@ -98,6 +98,35 @@ def _lessons() -> Json:
             )
         },
     }
+
+
+def _feeds() -> Json:
+    paths: Json = {}
+    for name, doing, wish in (
+        ("ingest", "pulled into a lesson", "IngestWish"),
+        ("push", "sent to, of other platforms", "PushWish"),
+    ):
+        lesson, feed = _parameter("lesson", _LESSON), _parameter("id", "As the list names it.")
+        errors = ("400", "401", "403", "404", "409")
+        paths[f"/api/lessons/{{lesson}}/{name}"] = {
+            "get": _operation(
+                f"What is {doing}." if name == "ingest" else f"Where a lesson is {doing}.",
+                _ok("Them, the oldest first.", {"type": "array", "items": _ref("Feed")}),
+                lesson,
+                errors=("401", "403", "404"),
+            ),
+            "post": _operation(
+                "One more; the operator's configuration says which hosts may be named.",
+                {"201": _answer("It, as it begins.", _ref("Feed"))},
+                lesson,
+                body=_json_body(_ref(wish)),
+                errors=errors,
+            ),
+        }
+        paths[f"/api/lessons/{{lesson}}/{name}/{{id}}"] = {
+            "delete": _operation("End it.", _empty(204), lesson, feed, errors=("401", "403", "404"))
+        }
+    return paths
 
 
 def _archive() -> Json:
@@ -355,17 +384,60 @@ _SCHEMAS: Json = {
     "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
     "Health": _object({"ok": {"const": True}, "lessons": _COUNT, "recorder": _TEXT}),
     "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
-    "Member": _object({"identity": _TEXT, "name": _TEXT, "role": _TEXT}),
     "Floor": _object(
         {
-            "holder": {"anyOf": [_ref("Member"), {"type": "null"}]},
+            "floor": {
+                **_MAYBE,
+                "description": "Whose it is, by identity; also in the metadata of LiveKit's room.",
+            },
             "hands": {
                 "type": "array",
-                "items": _ref("Member"),
-                "description": "Who asked first is first.",
+                "items": _TEXT,
+                "description": "Who asks for it, by identity; who asked first is first.",
             },
         }
     ),
+    "IngestWish": {
+        "type": "object",
+        "required": ["url"],
+        "additionalProperties": False,
+        "properties": {
+            "url": {**_TEXT, "description": "rtsp, rtsps, rtmp, rtmps or srt."},
+            "source": {"enum": ["camera", "slides"]},
+            "role": {"enum": ["assistant", "teacher"]},
+            "name": _TEXT,
+            "transport": {"enum": ["tcp", "udp"], "description": "How RTSP carries its media."},
+            "audio": {"type": ["boolean", "null"]},
+        },
+    },
+    "PushWish": {
+        "type": "object",
+        "required": ["url"],
+        "additionalProperties": False,
+        "properties": {
+            "url": {**_TEXT, "description": "rtmp, rtmps or srt."},
+            "source": {"enum": ["camera", "slides"]},
+            "audio": {"enum": ["aac", "opus"], "description": "opus: by SRT only."},
+        },
+    },
+    "Feed": {
+        "type": "object",
+        "required": ["id", "url", "source", "state", "restarts"],
+        "properties": {
+            "id": _TEXT,
+            "url": {**_TEXT, "description": "Without what is secret in it."},
+            "source": {"enum": ["camera", "slides"]},
+            "state": {**_TEXT, "description": "connecting, waiting, live, or failing: and why."},
+            "restarts": _COUNT,
+            "role": {**_TEXT, "description": "Of a pull, as what follows."},
+            "name": _TEXT,
+            "configured": {"type": "boolean"},
+            "video": {**_TEXT, "description": "What the picture is, and what becomes of it."},
+            "audio": {**_TEXT, "description": "And the sound."},
+            "bytes": _COUNT,
+            "behind_s": {**_NUMBER, "description": "Of a push: how far behind the lesson it is."},
+        },
+    },
     "Lesson": _object(
         {
             "lesson": _TEXT,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.exc import DatabaseError
 
 from recorder import details, talk
-from recorder.archive import LESSON_ID, Entry, lesson_folders, read_manifest
+from recorder.archive import LESSON_ID, Entry, lesson_folders, read_entry
 from recorder.catalogue import words
 from recorder.catalogue.database import Database
 from recorder.catalogue.index import MOST_TALK, PostgresqlIndex, SqliteIndex, Texts
@@ -230,7 +230,7 @@ def _finished(folders: list[Path]) -> Iterator[Entry]:
     for folder in folders:
         with suppress(FileNotFoundError):
             try:
-                yield read_manifest(folder).entry
+                yield read_entry(folder)
             except ArchiveError as error:
                 _log.warning("%s", error)
 

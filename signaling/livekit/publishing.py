@@ -36,8 +36,8 @@ class Published:
     track_id: str = ""
     """As that section names it."""
     uptrack: int | None = None
-    streams: int = 1
-    """Simulcast streams in which it is sent."""
+    rids: tuple[str, ...] = ()
+    """The simulcast streams in which it is sent, in the order of the offer."""
 
     @property
     def encrypted(self) -> bool:

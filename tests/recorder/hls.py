@@ -65,7 +65,8 @@ def master(path: Path) -> tuple[str, Path, Path | None]:
     audio = re.search(r'TYPE=AUDIO.*URI="(.+?)"', path.read_text())
     codecs = re.search(r'CODECS="(.+?)"', attributes)[1]
     assert int(re.search(r"BANDWIDTH=(\d+)", attributes)[1]) > 0
-    return codecs, path.parent / lines[-1], audio and path.parent / audio[1]
+    stream = next(line for line in lines if line and not line.startswith("#"))
+    return codecs, path.parent / stream, audio and path.parent / audio[1]
 
 
 def check(playlist: Playlist, rate: int) -> None:

@@ -65,7 +65,7 @@ def test_verify_names_the_file_that_changed(lesson: LessonFolder, entry: Entry, 
     else:
         (lesson.media / "a.m4s").unlink()
     (sentence,) = verify(lesson.path)
-    assert sentence.startswith("a.m4s: ")
+    assert sentence.startswith("media/a.m4s: ")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"entry": {}}', '{"entry": 3, "gaps": []}'])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recorder import codecs
 from recorder.errors import MediaError
-from recorder.mux import Fragmenter
+from recorder.mux import init_segment
 from tests.recorder import media
 
 
@@ -70,22 +70,12 @@ def test_any_bytes_have_parameters_or_raise_media_error(codec: str, data: bytes)
         return
 
 
-def test_parameter_sets_are_taken_out_of_a_keyframe_and_nothing_else():
-    keyframe = media.video("H264", 1)[0].data
-    kept = codecs.without_parameter_sets(keyframe)
-    kinds = [unit[0] & 31 for unit in kept.split(b"\0\0\0\1")[1:]]
-    assert 5 in kinds
-    assert not {7, 8, 9} & set(kinds)
-    slice_data = keyframe[keyframe.rindex(b"\0\0\1\x65") + 3 :]
-    assert kept.endswith(slice_data)
-
-
 @pytest.mark.parametrize(
     ("codec", "expected"),
     [("H264", "avc1.42c00d"), ("VP9", "vp09.00.11.08"), ("AV1", "av01.0.00M.08")],
 )
 def test_codec_strings_come_from_the_init(codec: str, expected: str):
-    assert codecs.codec_string(Fragmenter(codec, media.video(codec, 1)[0].data).init) == expected
+    assert codecs.codec_string(init_segment(codec, media.video(codec, 1)[0].data).data) == expected
 
 
 def test_an_init_of_no_known_codec_has_no_string():

@@ -1,4 +1,4 @@
-"""The muxer by itself: fragments with true times and lengths."""
+"""What FFmpeg muxes: init segments and WebM files."""
 
 import contextlib
 import errno
@@ -9,77 +9,34 @@ import av
 import pytest
 
 from recorder.errors import MediaError
-from recorder.mux import Fragmenter, WebmWriter
+from recorder.mux import WebmWriter, init_segment
 from tests.recorder import hls, media
 
-START = 7_777_000
+
+@pytest.mark.parametrize("codec", ["H264", "VP9", "AV1"])
+def test_an_init_tells_the_size_and_counts_in_90_khz(codec: str):
+    init = init_segment(codec, media.video(codec, 1)[0].data)
+    assert (init.rate, init.width, init.height) == (90_000, 320, 180)
+    assert [name for name, _ in hls.boxes(init.data)] == ["ftyp", "moov"]
 
 
-def test_fragments_start_where_they_are_told_and_end_where_the_next_begins():
-    clip = media.video("H264", 4, gop=30)
-    muxer = Fragmenter("H264", clip[0].data)
-    fragments = []
-    for number, frame in enumerate(clip):
-        fragments.append(muxer.mux(frame.data, START + number * 3_000, 3_000, frame.keyframe))
-    fragments.append(muxer.close())
-    found = [fragment for fragment in fragments if fragment]
-    assert [(f.start - START, f.end - START) for f in found] == [
-        (0, 90_000), (90_000, 180_000), (180_000, 270_000), (270_000, 360_000)
-    ]  # fmt: skip
-    for fragment in found:
-        assert hls.fragments(fragment.data) == [(fragment.start, fragment.end - fragment.start)]
-        assert len(hls.decode(muxer.init + fragment.data)) == 30
+def test_an_init_of_opus_needs_no_packet():
+    init = init_segment("opus", b"")
+    assert (init.rate, init.width, init.height) == (48_000, 0, 0)
 
 
-def test_uneven_samples_keep_their_lengths():
-    clip = media.audio(4)
-    muxer = Fragmenter("opus", b"")
-    start, found = START, []
-    for number, packet in enumerate(clip):
-        length = 955 + number % 11
-        found.append(muxer.mux(packet.data, start, length, True))
-        start += length
-    found.append(muxer.close())
-    times = [part for fragment in found if fragment for part in hls.fragments(fragment.data)]
-    assert times[0][0] == START
-    assert sum(length for _, length in times) == start - START
-    assert len(times) == 2
-
-
-def test_the_last_fragment_ends_with_its_last_sample():
-    muxer = Fragmenter("opus", b"")
-    muxer.mux(b"\xf8\xff\xfe", 0, 960, True)
-    muxer.mux(b"\xf8\xff\xfe", 960, 1234, True)
-    last = muxer.close()
-    assert last is not None
-    assert (last.start, last.end) == (0, 2194)
-    assert hls.fragments(last.data) == [(0, 2194)]
-
-
-def test_nothing_in_nothing_out():
-    assert Fragmenter("opus", b"").close() is None
-
-
-def test_the_same_samples_give_the_same_bytes():
-    clip = media.video("VP9", 2)
-
-    def run() -> list[bytes]:
-        muxer = Fragmenter("VP9", clip[0].data)
-        parts = [muxer.mux(f.data, n * 3_000, 3_000, f.keyframe) for n, f in enumerate(clip)]
-        return [muxer.init, *(part.data for part in [*parts, muxer.close()] if part)]
-
-    assert run() == run()
+def test_the_same_keyframe_gives_the_same_init():
+    keyframe = media.video("VP9", 1)[0].data
+    assert init_segment("VP9", keyframe) == init_segment("VP9", keyframe)
 
 
 def test_the_init_names_no_muxer_version():
-    assert b"Lav" not in Fragmenter("opus", b"").init
+    assert b"Lav" not in init_segment("opus", b"").data
 
 
-def test_time_that_runs_back_is_refused():
-    muxer = Fragmenter("opus", b"")
-    muxer.mux(b"\xf8\xff\xfe", 9_600, 960, True)
+def test_a_keyframe_of_garbage_has_no_init():
     with pytest.raises(MediaError):
-        muxer.mux(b"\xf8\xff\xfe", 0, 960, True)
+        init_segment("H264", b"\0\0\0\1\x65garbage")
 
 
 def test_a_webm_in_a_folder_that_is_not_there_is_the_disks_trouble(tmp_path):

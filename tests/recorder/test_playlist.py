@@ -2,7 +2,15 @@
 
 import pytest
 
-from recorder.playlist import MediaPlaylist, Segment, Stream, end, master, segments_listed
+from recorder.playlist import (
+    MediaPlaylist,
+    Segment,
+    Stream,
+    end,
+    for_safari,
+    master,
+    segments_listed,
+)
 
 ZERO = 1_790_000_000.25
 
@@ -71,7 +79,17 @@ def test_a_master_names_the_video_and_the_shared_audio(two_segments: MediaPlayli
         '#EXT-X-STREAM-INF:BANDWIDTH=800000,CODECS="avc1.42c01f,opus",RESOLUTION=1280x720,'
         'AUDIO="audio"',
         "camera/index.m3u8",
+        '#EXT-X-STREAM-INF:BANDWIDTH=400000,CODECS="opus",AUDIO="audio"',
+        "audio/index.m3u8",
     ]
+
+
+def test_safari_is_told_of_opus_by_its_mp4_object_type(two_segments: MediaPlaylist):
+    video = Stream("opus/index.m3u8", "avc1.42c01f", two_segments, 1280, 720)
+    text = for_safari(master(video, Stream("audio/index.m3u8", "opus", two_segments)))
+    assert 'CODECS="avc1.42c01f,mp4a.ad"' in text
+    assert 'CODECS="mp4a.ad"' in text
+    assert "opus/index.m3u8" in text
 
 
 def test_a_master_of_sound_alone(two_segments: MediaPlaylist):

@@ -12,8 +12,10 @@ from recorder.talk import Message, Talk
 
 def test_messages_come_back(tmp_path: Path):
     said = Talk()
-    said.add(1.23456, {"type": "chat", "from": "s7", "name": "Hilltop", "text": "为什么\n是三？"})
-    said.add(-0.5, {"from": "s8", "text": " hello "})
+    said.add(
+        1.23456, {"type": "chat", "identity": "s7", "name": "Hilltop", "text": "为什么\n是三？"}
+    )
+    said.add(-0.5, {"identity": "s8", "text": " hello "})
     said.write(tmp_path)
     assert talk.read(tmp_path) == [
         Message(1.235, "Hilltop", "为什么 是三？", "s7"),
@@ -26,6 +28,17 @@ def test_messages_come_back(tmp_path: Path):
         "name": "Hilltop",
         "text": "为什么 是三？",
     }
+
+
+def test_a_message_is_edited_and_taken_back(tmp_path: Path):
+    said = Talk()
+    said.add(1.0, {"identity": "s7", "message": "a", "text": "thre"})
+    said.add(2.0, {"identity": "s7", "message": "b", "text": "oops"})
+    said.add(2.5, {"identity": "s8", "message": "b", "text": "", "edited": True})  # not its own
+    said.add(3.0, {"identity": "s7", "message": "a", "text": "three", "edited": True})
+    said.add(4.0, {"identity": "s7", "message": "b", "text": "", "edited": True})
+    said.write(tmp_path)
+    assert talk.read(tmp_path) == [Message(1.0, "s7", "three", "s7")]
 
 
 def test_nothing_said_is_no_file(tmp_path: Path):

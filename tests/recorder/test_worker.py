@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -201,19 +202,19 @@ def test_a_folder_without_a_journal_is_waited_for(school: School):
 
 def test_a_full_disk_is_waited_out_and_damages_nothing(school: School, monkeypatch):
     folder = school.teach("math", lesson("H264", 12))
-    write, room = Path.write_bytes, [60_000]
+    write, room = os.pwrite, [60_000]
 
-    def filling(self: Path, data: bytes) -> int:
-        if len(data) > room[0]:
-            write(self, data[: room[0]])  # a full disk takes what fits
+    def filling(file: int, data: bytes, offset: int) -> int:
+        if not room[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
-        room[0] -= len(data)
-        return write(self, data)
+        taken = data[: room[0]]  # a full disk takes what fits
+        room[0] -= len(taken)
+        return write(file, taken, offset)
 
-    monkeypatch.setattr(Path, "write_bytes", filling)
+    monkeypatch.setattr(os, "pwrite", filling)
     worker = school.worker()
     school.wait(worker, 20)
-    assert school.states == ["ok", "failing: disk full"]
+    assert school.states == ["failing: disk full"]
     assert not (folder / "manifest.json").exists()
     media = folder / "media"
     closed = {path: path.read_bytes() for path in media.rglob("0*.m4s")}
@@ -221,10 +222,10 @@ def test_a_full_disk_is_waited_out_and_damages_nothing(school: School, monkeypat
 
     room[0] = 10**9
     school.wait(worker, 60)
-    assert school.states == ["ok", "failing: disk full", "ok"]
+    assert school.states == ["failing: disk full", "ok"]
     assert school.state(folder) == "complete"
     assert verify(folder) == []
-    assert all(path.read_bytes() == data for path, data in closed.items())
+    assert all(path.read_bytes().startswith(data) for path, data in closed.items())
     hls.check(hls.read(media / "camera" / "index.m3u8"), 90_000)
 
 

@@ -46,6 +46,7 @@ from signaling.events import (
     Remove,
     RevokeFloor,
     Role,
+    Said,
     Silence,
     Tick,
     Track,
@@ -118,6 +119,16 @@ def test_the_floor_lets_a_school_speak_and_be_seen(math: Lesson) -> None:
         do(math, Published("s", (track(12, "slides"),)))
     with pytest.raises(IllegalEvent):
         do(math, RaiseHand("s"))
+
+
+def test_a_raised_hand_may_get_ready_but_not_publish(math: Lesson) -> None:
+    assert math.may_prepare("s") == NOTHING
+    assert Changed(math.members["s"]) in do(math, RaiseHand("s"))
+    assert (math.may_prepare("s"), math.may_publish("s")) == (SPOKEN, NOTHING)
+    with pytest.raises(NotPermitted):
+        do(math, Published("s", (track(10),)))
+    assert Changed(math.members["s"]) in do(math, LowerHand("s", "s"))
+    assert math.may_prepare("s") == NOTHING
 
 
 def test_the_floor_goes_beyond_a_schools_token(math: Lesson) -> None:
@@ -313,6 +324,19 @@ def test_an_assistants_slides_are_shown_while_the_teacher_shows_none(math: Lesso
     do(math, Watching("s", (Watch("s", 20, "slides", "VP8"),)))
     assert Feed(20, 10) in do(math, Published("a", (track(10, "slides"),)))
     assert Feed(20, 3) in do(math, Published("t", (track(3, "slides"),)))
+
+
+def test_what_is_written_is_noted_once_there_is_a_journal(math: Lesson) -> None:
+    (note,) = do(math, Said("s", "hello", "m1"))
+    assert isinstance(note, Note)
+    assert (note.event["type"], note.event["identity"]) == ("chat", "hilltop")
+    assert (note.event["text"], note.event["message"]) == ("hello", "m1")
+    do(math, Permit("t", "s", Grants(data=False)))
+    with pytest.raises(NotPermitted):
+        do(math, Said("s", "hello"))
+    waiting = Lesson("math", "id", Rules())
+    do(waiting, Join("s", "hilltop", Role.SCHOOL, waits=True))
+    assert do(waiting, Said("s", "hello")) == []
 
 
 def test_end_to_end_encryption_is_not_recorded(math: Lesson) -> None:

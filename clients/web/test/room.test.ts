@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { Moment } from '../src/join/moment'
 import { Playout, setPlayout } from '../src/join/playout'
-import { tidy } from '../src/lib/chat'
 import { askedCodec, publishCodec } from '../src/lib/codec'
 import { serverUrl } from '../src/lib/room'
+import { tidy } from '../src/lib/tidy'
 import { version4 } from '../src/lib/uuid'
 
 describe('Moment', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isLessonName, joinPath, lessonName, pathName } from '../src/lib/lesson'
-import { clock, deepLink, span } from '../src/lib/time'
+import { clock, span } from '../src/lib/time'
 
 describe('clock', () => {
   it.each([
@@ -17,15 +17,6 @@ describe('span', () => {
     expect(span(12.3)).toEqual({ unit: 'seconds', n: 12 })
     expect(span(89)).toEqual({ unit: 'seconds', n: 89 })
     expect(span(2710)).toEqual({ unit: 'minutes', n: 45 })
-  })
-})
-
-describe('deepLink', () => {
-  it('takes seconds and nothing else', () => {
-    expect(deepLink('?t=90')).toBe(90)
-    expect(deepLink('?a=b&t=1.5')).toBe(1.5)
-    for (const bad of ['', '?t=', '?t=-1', '?t=soon', '?t=1e9x'])
-      expect(deepLink(bad)).toBeUndefined()
   })
 })
 

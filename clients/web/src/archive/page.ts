@@ -1,66 +1,121 @@
-/** One lesson, replayed: facts, views, speed, downloads; a live one can be rewound. */
+/** One lesson, replayed: facts, views, chapters, downloads; a live one can be rewound. */
 import { type Entry, entry } from '../lib/api'
-import { byId, face, h, say, show, write } from '../lib/dom'
+import { byId, face, say, show, write } from '../lib/dom'
 import { every } from '../lib/every'
-import { type Key, onLanguage, t } from '../lib/i18n'
-import { icon } from '../lib/icons'
+import { onLanguage } from '../lib/i18n'
 import { joinPath } from '../lib/lesson'
-import { deepLink } from '../lib/time'
 import { archiveToken, enter, showError } from './access'
+import { Captions } from './captions'
+import { type Chapter, neighbour } from './chapters'
+import { Chooser, sayChoice } from './chooser'
+import { Controls, obey } from './controls'
+import { drawDownloads } from './downloads'
+import { chaptersOf, talkIn, tilesOf } from './extras'
 import { badge, dateOf, lengthOf, megabytes } from './facts'
-import { recall, remember } from './memory'
+import { type Command, command, type Focus } from './keys'
+import { like, likes, recall, remember } from './memory'
+import { linkTo, moment } from './moment'
 import { Player } from './player'
-import { type Choice, choices, playable, screens } from './views'
+import { Resume } from './resume'
+import { SeekBar } from './seekbar'
+import { note, Side } from './side'
+import { prepare, type Trouble } from './source'
+import { Stage } from './stage'
+import { Stalls } from './stalls'
+import {
+  type Choice,
+  choices,
+  firstChoice,
+  following,
+  LIGHT,
+  plan,
+  playable,
+  VOICE,
+  voice,
+} from './views'
 
 const SAVE_MS = 5_000
 const LIVE_MS = 3_000
+const COPIED_MS = 2_000
+const TROUBLES = {
+  network: 'replay.troubleNetwork',
+  denied: 'error.expired',
+  gone: 'replay.troubleGone',
+  codec: 'error.playback',
+} as const
 
 export class ReplayPage {
   readonly #id: string
-  readonly #video = byId('player', HTMLVideoElement)
+  readonly #pictures = [byId('player', HTMLVideoElement), byId('second', HTMLVideoElement)] as const
   readonly #player = new Player({
-    main: this.#video,
-    second: byId('second', HTMLVideoElement),
-    onFatal: () => this.#note('error.playback'),
+    pictures: this.#pictures,
+    voice: byId('voice', HTMLAudioElement),
+    onChange: () => this.#changed(),
+    onTrouble: (trouble) => note(TROUBLES[trouble], canRetry(trouble)),
+    renew: async () => void (await enter()),
   })
+  readonly #stage = new Stage(this.#pictures, () => this.#player.toggle())
+  readonly #controls = new Controls(this.#player, (wish) => this.#do(wish))
+  readonly #seekBar = new SeekBar({ onSeek: (to) => this.#player.seek(to) })
+  readonly #side = new Side((to) => this.#player.seek(to))
+  readonly #captions = new Captions()
+  readonly #resume = new Resume(this.#player)
+  readonly #stalls = new Stalls()
+  readonly #chooser = new Chooser((choice) => this.#choose(choice))
   #entry: Entry | undefined
   #choice: Choice | undefined
+  #chapters: readonly Chapter[] = []
+  #wantedAt: number | undefined
+  #extras = ''
+  #saved = ''
 
-  constructor(id: string) {
+  /** `at` is the moment (s) that the address named. */
+  constructor(id: string, at: number | undefined) {
     this.#id = id
+    this.#wantedAt = at
   }
 
   async start(): Promise<void> {
+    void prepare().catch(() => {})
     try {
-      this.#entry = await entry(this.#id, await enter())
+      const token = await archiveToken()
+      const [found] = await Promise.all([entry(this.#id, token), enter()])
+      this.#entry = found
     } catch (error) {
-      return showError(error)
+      showError(error)
+      return
     }
     show(byId('replay', HTMLElement), true)
     this.#wire()
     this.#draw()
     const stop = every(LIVE_MS, async () => {
-      if (this.#isOver()) return stop()
-      await this.#refresh()
+      if (this.#isSettled()) stop()
+      else await this.#refresh()
     })
   }
 
   #wire(): void {
-    byId('speed', HTMLSelectElement).addEventListener('change', (event) => {
-      this.#player.rate = Number((event.target as HTMLSelectElement).value)
-    })
-    byId('view-switch', HTMLElement).addEventListener('click', (event) => this.#chosen(event))
-    byId('live-edge', HTMLButtonElement).addEventListener('click', () => this.#player.toEdge())
-    byId('share', HTMLButtonElement).addEventListener('click', () => void this.#share())
+    const { rate, volume, muted, captions } = likes()
+    if (volume !== undefined) this.#player.volume = volume
+    if (muted !== undefined) this.#player.muted = muted
+    if (rate !== undefined) this.#player.rate = rate
+    this.#captions.on = captions ?? false
+    byId('retry', HTMLButtonElement).addEventListener('click', () => this.#retry())
+    byId('lighter', HTMLButtonElement).addEventListener('click', () => this.#choose(this.#lighter))
     addEventListener('keydown', (event) => this.#key(event), { capture: true })
-    const save = () => remember(this.#id, this.#video.currentTime, this.#video.duration)
-    this.#video.addEventListener('pause', save)
-    addEventListener('pagehide', save)
-    setInterval(() => this.#video.paused || save(), SAVE_MS)
+    addEventListener('hashchange', () =>
+      this.#player.seek(moment(location) ?? this.#player.position),
+    )
+    addEventListener('pagehide', () => this.#save())
+    setInterval(() => this.#player.paused || this.#save(), SAVE_MS)
     onLanguage(() => this.#draw())
   }
 
-  #isOver(): boolean {
+  get #isLive(): boolean {
+    return this.#entry?.state === 'live'
+  }
+
+  #isSettled(): boolean {
     return this.#entry?.state !== 'live' && this.#entry?.state !== 'finishing'
   }
 
@@ -74,12 +129,12 @@ export class ReplayPage {
     if (!now) return
     document.title = `${now.title || now.lesson} · Tongbu 同步`
     write(byId('title', HTMLElement), now.title || now.lesson)
-    const facts =
-      now.state === 'live' ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
+    const facts = this.#isLive ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
     write(byId('facts', HTMLElement), facts.join(' · '))
     this.#drawBadge(now)
-    this.#drawDownloads(now)
+    drawDownloads(now)
     this.#drawViews(now)
+    void this.#drawExtras(now)
   }
 
   #drawBadge(now: Entry): void {
@@ -87,81 +142,173 @@ export class ReplayPage {
     show(mark, key !== undefined)
     mark.dataset.state = now.state
     if (key) say(mark, key)
-    show(
-      byId('live-edge', HTMLElement),
-      now.state === 'live' && playable(now).some((view) => view.hls),
-    )
     const join = byId('join', HTMLAnchorElement)
     join.href = joinPath(now.lesson)
-    show(join, now.state === 'live')
+    show(join, this.#isLive)
+  }
+
+  get #possible(): Choice[] {
+    return this.#entry ? choices(playable(this.#entry), voice(this.#entry)) : []
   }
 
   #drawViews(now: Entry): void {
-    const views = playable(now)
-    const possible = choices(views)
-    show(byId('view-switch', HTMLElement), possible.length > 1)
-    for (const part of [this.#video, byId('deck', HTMLElement), byId('keys', HTMLElement)])
-      show(part, views.length > 0)
-    if (views.length === 0) this.#note(this.#isOver() ? 'replay.nothing' : 'replay.afterTheBell')
+    const possible = this.#possible
+    this.#chooser.offer(possible)
+    for (const id of ['bar', 'share']) show(byId(id, HTMLElement), possible.length > 0)
+    if (possible.length === 0) note(this.#isSettled() ? 'replay.nothing' : 'replay.afterTheBell')
     else if (!this.#choice) this.#first(now, possible)
   }
 
-  /** The first opening: side by side where there are slides, at the place asked for or left. */
+  async #drawExtras(now: Entry): Promise<void> {
+    const known = JSON.stringify([now.chapters, now.thumbnails, now.captions, now.talk])
+    if (known === this.#extras) return
+    this.#extras = known
+    this.#captions.tracks = now.captions ?? []
+    const [chapters, tiles, talk] = await Promise.all([
+      chaptersOf(now),
+      tilesOf(now),
+      talkIn(now).catch(() => []),
+    ])
+    this.#chapters = this.#side.chapters = this.#seekBar.chapters = chapters
+    this.#seekBar.tiles = tiles
+    this.#side.talk = talk
+    this.#changed()
+  }
+
+  /** The first opening: as one likes it, at the place asked for or left. */
   #first(now: Entry, possible: readonly Choice[]): void {
-    this.#video.poster = now.poster ?? ''
-    const start = now.state === 'live' ? undefined : 0
-    const at = deepLink(location.search) ?? recall(this.#id) ?? start
-    this.#open(possible.includes('both') ? 'both' : (possible[0] ?? 'camera'), at)
+    byId('player', HTMLVideoElement).poster = now.poster ?? ''
+    byId('voice-card', HTMLElement).style.setProperty('--poster', `url("${now.poster ?? ''}")`)
+    const left = this.#wantedAt === undefined ? recall(this.#id) : undefined
+    const circumstances = {
+      remembered: likes().view,
+      narrow: matchMedia('(width <= 700px)').matches,
+      weak: isWeakLink(),
+    }
+    const start = this.#isLive ? undefined : 0
+    this.#open(firstChoice(possible, circumstances), this.#wantedAt ?? left ?? start)
+    if (left !== undefined) this.#resume.offer(left)
   }
 
-  #chosen(event: Event): void {
-    const button = event.target instanceof HTMLElement ? event.target.closest('button') : null
-    const choice = button?.dataset.view as Choice | undefined
-    if (choice && choice !== this.#choice) this.#open(choice, this.#player.position)
+  #choose(choice: Choice | undefined): void {
+    if (!choice || choice === this.#choice) return
+    like({ view: choice })
+    this.#open(choice)
   }
 
-  #open(choice: Choice, at: number | undefined): void {
-    if (!this.#entry) return
+  /** Shows a choice; the pictures change when the new ones are there. */
+  #open(choice: Choice | undefined, at?: number): void {
+    const now = this.#entry && choice && plan(playable(this.#entry), voice(this.#entry), choice)
+    if (!now) return
     this.#choice = choice
-    this.#note(undefined)
-    const shown = screens(playable(this.#entry), choice)
-    byId('screens', HTMLElement).dataset.view = shown.second ? 'both' : 'one'
-    for (const button of byId('view-switch', HTMLElement).querySelectorAll('button'))
-      button.setAttribute('aria-pressed', String(button.dataset.view === choice))
-    void this.#player.open(shown, at)
+    this.#stalls.forget()
+    note(undefined)
+    this.#chooser.mark(choice)
+    this.#chooser.busy = true
+    const draw = () => this.#stage.draw(now, this.#player.shown)
+    void this.#player.open(now, at, draw).then((done) => {
+      if (!done) return
+      this.#chooser.busy = false
+      draw()
+    })
   }
 
-  #drawDownloads(now: Entry): void {
-    const links = now.downloads.map((url) => {
-      const name = decodeURIComponent(url.split('/').pop() ?? url)
-      const said = `${t('replay.download')}: ${name}`
-      const saved = { href: url, download: `${now.lesson}-${name}` }
-      return h('a', { class: 'button', 'aria-label': said, ...saved }, icon('download'), name)
-    })
-    byId('downloads', HTMLElement).replaceChildren(...links)
+  #retry(): void {
+    note(undefined)
+    void this.#player.again()
+  }
+
+  /** Something lighter than what is watched. */
+  get #lighter(): Choice | undefined {
+    const possible = this.#possible
+    if (this.#choice === VOICE) return undefined
+    const light = this.#choice === LIGHT ? [VOICE] : [LIGHT, VOICE]
+    return light.find((one) => possible.includes(one))
+  }
+
+  #changed(): void {
+    const { position, duration, waiting, paused, lead } = this.#player
+    this.#controls.draw(this.#isLive)
+    this.#seekBar.draw({ position, duration, buffered: lead.buffered, seeking: lead.seeking })
+    this.#side.at(position)
+    this.#captions.at(position)
+    this.#resume.draw()
+    this.#stalls.handle(waiting && !paused, performance.now())
+    this.#drawWeak()
+    if (paused && !waiting) this.#save()
+  }
+
+  #drawWeak(): void {
+    const lighter = this.#lighter
+    const weak = lighter !== undefined && this.#stalls.weak(performance.now())
+    show(byId('weak', HTMLElement), weak)
+    if (weak) sayChoice(byId('lighter', HTMLButtonElement), lighter)
+  }
+
+  #save(): void {
+    const { position, duration, rate, volume, muted } = this.#player
+    const saved = JSON.stringify([Math.round(position), rate, volume, muted])
+    if (!this.#choice || duration === 0 || saved === this.#saved) return
+    this.#saved = saved
+    if (!this.#isLive) remember(this.#id, position, duration)
+    like({ rate, volume, muted })
   }
 
   #key(event: KeyboardEvent): void {
-    const busy =
-      event.target instanceof Element && event.target.closest('input, select, textarea, button, a')
-    if (busy || event.ctrlKey || event.altKey || event.metaKey || !this.#choice) return
-    if (this.#player.press(event.key)) event.preventDefault()
+    if (!this.#choice || byId('help', HTMLDialogElement).open) return
+    const wish = command(event, focusOf(event.target))
+    if (!wish) return
+    event.preventDefault()
+    this.#do(wish)
+  }
+
+  #do(wish: Command): void {
+    if (this.#watch(wish)) return
+    if (wish.name === 'captions') {
+      this.#captions.on = !this.#captions.on
+      like({ captions: this.#captions.on })
+    } else if (wish.name === 'views') this.#choose(following(this.#possible, this.#choice))
+    else if (wish.name === 'swap') this.#stage.swap()
+    else if (wish.name === 'fullscreen') this.#stage.toggleFull()
+    else if (wish.name === 'share') void this.#share()
+    else if (wish.name === 'help') byId('help', HTMLDialogElement).showModal()
+    this.#changed()
+  }
+
+  #watch(wish: Command): boolean {
+    if (wish.name !== 'chapter') return obey(this.#player, wish)
+    const to = neighbour(this.#chapters, this.#player.position, wish.by > 0 ? 1 : -1)
+    if (to !== undefined) this.#player.seek(to)
+    return true
   }
 
   async #share(): Promise<void> {
     const button = byId('share', HTMLButtonElement)
-    const url = new URL(location.pathname, location.origin)
-    url.searchParams.set('t', String(Math.floor(this.#player.position)))
+    const url = linkTo(location, this.#player.position)
     history.replaceState(null, '', url)
     // Without a clipboard (plain http) the address bar holds the link all the same.
-    await navigator.clipboard?.writeText(url.href).catch(() => {})
+    await navigator.clipboard?.writeText(url).catch(() => {})
     face(button, 'link', 'teach.copied')
-    setTimeout(() => face(button, 'link', 'replay.share'), 2000)
+    setTimeout(() => face(button, 'link', 'replay.share'), COPIED_MS)
   }
+}
 
-  #note(key: Key | undefined): void {
-    const note = byId('note', HTMLElement)
-    show(note, key !== undefined)
-    if (key) say(note, key)
+/** What a wrong format does once it does always. */
+function canRetry(trouble: Trouble): boolean {
+  return trouble !== 'codec'
+}
+
+function focusOf(target: EventTarget | null): Focus {
+  if (!(target instanceof Element)) return 'none'
+  if (target.closest('input[type="range"]')) return 'slider'
+  if (target.closest('input, select, textarea')) return 'text'
+  return target.closest('button, a, [role="tab"]') ? 'button' : 'none'
+}
+
+/** What the browser says of the link, where it says anything (Network Information API). */
+function isWeakLink(): boolean {
+  const { connection } = navigator as Navigator & {
+    connection?: { saveData?: boolean; effectiveType?: string }
   }
+  return connection?.saveData === true || /^(?:slow-)?2g$/.test(connection?.effectiveType ?? '')
 }

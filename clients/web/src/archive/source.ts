@@ -1,9 +1,10 @@
-/** One picture in one <video>: hls.js where there is MSE, native HLS on Safari, or a plain WebM. */
+/** One view in one media element: hls.js where there is MSE, native HLS on Safari, or a plain WebM. */
 import type HlsClass from 'hls.js'
-import type { ErrorData, Events, HlsConfig } from 'hls.js'
+import type { ErrorData, Events } from 'hls.js'
 import type { View } from '../lib/api'
+import { CONFIG } from './settings'
 
-/** A loaded picture. */
+/** A loaded view. */
 export interface Loaded {
   /** The newest moment that plays smoothly, in seconds. */
   edge(): number
@@ -12,72 +13,77 @@ export interface Loaded {
   destroy(): void
 }
 
+/** Why a view does not play: no answer, no permission, not there, or not for this browser. */
+export type Trouble = 'network' | 'denied' | 'gone' | 'codec'
+
 export interface LoadOptions {
   /** Start here (s); undefined: the live edge of a live lesson, the beginning otherwise. */
   at: number | undefined
-  onFatal(): void
+  /** No retry of ours has helped. */
+  onTrouble(trouble: Trouble): void
+  /** The node no longer knows us; resolves when it does again. */
+  renew(): Promise<void>
 }
 
 /** Pauses between tries when the node is away: short at first, then patient. */
 const RETRY_MS = [500, 1000, 2000, 4000, 8000]
+/** Without hls.js, this much of the end of a live lesson does not play smoothly (s). */
+const UNSAFE_S = 3
+
+/** The player's code, fetched once; asked for early, it is there when the lesson's facts are. */
+export function prepare(): Promise<typeof import('hls.js')> {
+  return import('hls.js')
+}
 
 export async function load(
-  video: HTMLVideoElement,
+  element: HTMLMediaElement,
   view: View,
   options: LoadOptions,
 ): Promise<Loaded> {
-  if (!view.hls) return plain(video, view.webm ?? '', options)
-  const { default: Hls } = await import('hls.js')
-  if (Hls.isSupported()) return throughMse(Hls, video, view.hls, options)
-  return plain(video, view.hls, options)
+  if (!view.hls) return plain(element, view.webm ?? '', options)
+  const { default: Hls } = await prepare()
+  if (Hls.isSupported()) return throughMse(Hls, element, view.hls, options)
+  return plain(element, view.hls, options)
 }
 
-function plain(video: HTMLVideoElement, url: string, { at, onFatal }: LoadOptions): Loaded {
-  const watch = new AbortController()
-  video.addEventListener('error', onFatal, { signal: watch.signal })
-  video.addEventListener('loadedmetadata', () => at !== undefined && seekTo(video, at), {
-    signal: watch.signal,
-    once: true,
-  })
-  video.src = url
+function plain(element: HTMLMediaElement, url: string, { at, onTrouble }: LoadOptions): Loaded {
+  const { signal, abort } = watch()
+  element.addEventListener('error', () => onTrouble(plainTrouble(element.error)), { signal })
+  const begin = () => {
+    if (at !== undefined) element.currentTime = at
+  }
+  element.addEventListener('loadedmetadata', begin, { signal, once: true })
+  element.src = url
   return {
-    edge: () => Math.max(0, lastSeekable(video) - 3),
+    edge: () => Math.max(0, lastSeekable(element) - UNSAFE_S),
     epoch: () => undefined,
     destroy: () => {
-      watch.abort()
-      video.removeAttribute('src')
-      video.load()
+      abort()
+      element.removeAttribute('src')
+      element.load()
     },
   }
 }
 
 function throughMse(
   Hls: typeof HlsClass,
-  video: HTMLVideoElement,
+  element: HTMLMediaElement,
   url: string,
-  { at, onFatal }: LoadOptions,
+  options: LoadOptions,
 ): Loaded {
-  // 90 s behind the playhead stay in memory: enough to say "once more", little enough for a phone.
-  // A segment is a group of pictures, up to 6 s: one and a half from the end is live and does not stall.
-  const config: Partial<HlsConfig> = {
-    backBufferLength: 90,
-    liveSyncDurationCount: 1.5,
-    startPosition: at ?? -1,
-  }
-  const hls = new Hls(config)
-  const heal = healer(hls, Hls, onFatal)
-  hls.on(Hls.Events.ERROR, heal)
+  const hls = new Hls({ ...CONFIG, startPosition: options.at ?? -1 })
+  hls.on(Hls.Events.ERROR, healer(hls, Hls, options))
   hls.loadSource(url)
-  hls.attachMedia(video)
+  hls.attachMedia(element)
   return {
-    edge: () => hls.liveSyncPosition ?? Math.max(0, lastSeekable(video) - 3),
+    edge: () => hls.liveSyncPosition ?? Math.max(0, lastSeekable(element) - UNSAFE_S),
     epoch: () => epochOf(hls),
     destroy: () => hls.destroy(),
   }
 }
 
 /** hls.js mends small errors itself; fatal ones are retried here, unless no retry can help. */
-function healer(hls: HlsClass, Hls: typeof HlsClass, onFatal: () => void) {
+function healer(hls: HlsClass, Hls: typeof HlsClass, { onTrouble, renew }: LoadOptions) {
   let tries = 0
   let gone = false
   hls.on(Hls.Events.FRAG_BUFFERED, () => {
@@ -86,16 +92,37 @@ function healer(hls: HlsClass, Hls: typeof HlsClass, onFatal: () => void) {
   hls.on(Hls.Events.DESTROYING, () => {
     gone = true
   })
-  return (_: Events.ERROR, { fatal, type, details }: ErrorData) => {
-    if (!fatal) return
-    const pause = RETRY_MS[tries++]
-    const hopeless = details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR
-    if (hopeless || pause === undefined) return onFatal()
-    if (type === Hls.ErrorTypes.MEDIA_ERROR) return hls.recoverMediaError()
-    const again = () =>
-      details.startsWith('manifest') && hls.url ? hls.loadSource(hls.url) : hls.startLoad()
-    setTimeout(() => gone || again(), pause)
+  const again = (details: string) => {
+    if (gone) return
+    if (details.startsWith('manifest') && hls.url) hls.loadSource(hls.url)
+    else hls.startLoad()
   }
+  return async (_: Events.ERROR, { fatal, type, details, response }: ErrorData) => {
+    if (!fatal) return
+    const trouble = troubleOf(type, details, response?.code)
+    const pause = RETRY_MS[tries++]
+    const media = type === Hls.ErrorTypes.MEDIA_ERROR
+    const hopeless = details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR
+    if (hopeless || pause === undefined || (trouble === 'codec' && !media)) onTrouble(trouble)
+    else if (media) hls.recoverMediaError()
+    else {
+      if (trouble === 'denied') await renew().catch(() => {})
+      setTimeout(() => again(details), pause)
+    }
+  }
+}
+
+/** What an error of hls.js means to a viewer, by its type, details and the HTTP status. Pure. */
+export function troubleOf(type: string, details: string, status: number | undefined): Trouble {
+  if (status === 401 || status === 403) return 'denied'
+  if (status === 404 || status === 410) return 'gone'
+  if (type === 'networkError' && !details.includes('Parsing')) return 'network'
+  return 'codec'
+}
+
+/** What a media element's own error means (HTML, MediaError). Pure. */
+export function plainTrouble(error: Pick<MediaError, 'code'> | null): Trouble {
+  return error?.code === 2 ? 'network' : 'codec'
 }
 
 function epochOf(hls: HlsClass): number | undefined {
@@ -104,10 +131,11 @@ function epochOf(hls: HlsClass): number | undefined {
   return dated?.programDateTime ? dated.programDateTime - dated.start * 1000 : undefined
 }
 
-function lastSeekable(video: HTMLVideoElement): number {
-  return video.seekable.length > 0 ? video.seekable.end(video.seekable.length - 1) : 0
+export function lastSeekable({ seekable }: Pick<HTMLMediaElement, 'seekable'>): number {
+  return seekable.length > 0 ? seekable.end(seekable.length - 1) : 0
 }
 
-function seekTo(video: HTMLVideoElement, at: number): void {
-  video.currentTime = at
+function watch(): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController()
+  return { signal: controller.signal, abort: () => controller.abort() }
 }

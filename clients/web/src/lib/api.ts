@@ -18,7 +18,8 @@ export interface LiveLesson {
 export type EntryState = 'live' | 'finishing' | 'complete' | 'recovered' | 'degraded'
 
 export interface View {
-  source: Source
+  /** `camera`, `slides`, `floor`, or what else a lesson had. */
+  source: string
   kind: 'video'
   codec: string
   width: number
@@ -41,6 +42,29 @@ export interface Entry {
   views: View[]
   audio: { codec: string; hls: string } | null
   downloads: string[]
+  /** A WebVTT whose cues name tiles of sprites, and one of chapters. */
+  thumbnails?: string | null
+  chapters?: string | null
+  captions?: Captions[] | null
+  /** What was written in the lesson, or the URL of it. */
+  talk?: Said[] | string | null
+}
+
+export interface Captions {
+  /** BCP 47. */
+  language: string
+  label: string
+  /** A WebVTT. */
+  url: string
+}
+
+/** Something written in a lesson. */
+export interface Said {
+  /** Seconds of the lesson. */
+  t: number
+  name: string
+  text: string
+  kind: 'chat' | 'note'
 }
 
 export async function liveLessons(token: string): Promise<LiveLesson[]> {

@@ -1,25 +1,18 @@
-/** What is written in a lesson: text streams of the topic `chat`, shown as text, never as markup. */
+/** What is written in a lesson: text streams of the topic `lk.chat`, shown as text, never as markup. */
 import type { Room, TextStreamReader } from 'livekit-client'
 import { nameOf } from './cast'
 import { byId, h, say, show } from './dom'
 import { locale } from './i18n'
+import { LONGEST, tidy } from './tidy'
 
-const TOPIC = 'chat'
-/** Characters of a message, and messages that are kept. */
-const LONGEST = 1_000
+const TOPIC = 'lk.chat'
+/** Messages that are kept. */
 const KEPT = 200
 
 export interface Line {
   name: string
   text: string
   own: boolean
-}
-
-/** What is shown of a text: no line without end, no invisible or turning characters. Pure. */
-export function tidy(text: string): string {
-  const plain = text.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()
-  const letters = [...plain]
-  return letters.length > LONGEST ? `${letters.slice(0, LONGEST).join('')}…` : plain
 }
 
 export class Chat {

@@ -13,9 +13,3 @@ export function span(seconds: number): { unit: 'seconds' | 'minutes'; n: number 
   if (seconds < 90) return { unit: 'seconds', n: Math.max(0, Math.round(seconds)) }
   return { unit: 'minutes', n: Math.round(seconds / 60) }
 }
-
-/** `?t=` of a deep link: seconds, or undefined when it is none. */
-export function deepLink(search: string): number | undefined {
-  const text = new URLSearchParams(search).get('t') ?? ''
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
-}
