@@ -225,11 +225,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _is_damage(error: DatabaseError) -> bool:
-    """SQLite's words for a file that is not, or no longer, our database."""
-    said = str(error.orig)
-    return any(
-        words in said for words in ("malformed", "not a database", "no such table", "corrupt")
-    )
+    """A file that is not, or no longer, our database: SQLite has no kind of error for it but the
+    most general one; trouble with the disk, or with what was asked, has kinds of its own.
+    """
+    return type(error) is DatabaseError or "no such table" in str(error.orig)
 
 
 def _store_id(data_dir: Path) -> str:
