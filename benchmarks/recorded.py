@@ -217,10 +217,10 @@ def _video(width: int, height: int, bits_per_second: int) -> list[Coded]:
 
 
 def _picture(number: int, width: int, height: int) -> np.ndarray[Any, Any]:
-    noise = np.random.default_rng(number).integers(0, 24, (height // 8, width // 8))
+    noise = np.random.default_rng(number).integers(0, 24, (height // 8 + 1, width // 8 + 1))
     rows, columns = np.ogrid[:height, :width]
     drift = (rows + columns * 2 + number * 5) // 3 % 160
-    picture: np.ndarray[Any, Any] = drift + noise.repeat(8, 0).repeat(8, 1) + 40
+    picture: np.ndarray[Any, Any] = drift + noise.repeat(8, 0).repeat(8, 1)[:height, :width] + 40
     return picture.astype(np.uint8)
 
 

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import cast
 
 _HEADERS_END = b"\r\n\r\n"
 _PART = re.compile(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="((\d+)\.(\d+)\.m4s)"')
@@ -60,8 +61,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready to ask."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by birth
 
     def connection_lost(self, error: Exception | None) -> None:
         """Whoever waits learns of it."""
