@@ -112,7 +112,7 @@ class LiveRendition:
 
     @property
     def last(self) -> tuple[int, int]:
-        """The numbers of the newest segment and of its newest part; (-1, -1) for none."""
+        """The numbers of the newest segment and of its newest part; -1 for what there is not."""
         newest = self._open if self._open.parts or not self._closed else self._closed[-1]
         return (newest.number, len(newest.parts) - 1) if self.playable else (-1, -1)
 
@@ -222,9 +222,10 @@ class LiveRendition:
     def report(self, base: str) -> str:
         """What the other playlists say of this one (RFC 8216bis, 4.4.5.4)."""
         segment, part = self.last
+        last_part = f",LAST-PART={part}" if part >= 0 else ""
         return (
             f'#EXT-X-RENDITION-REPORT:URI="{base}{self.name}/index.m3u8",'
-            f"LAST-MSN={segment},LAST-PART={part}\n"
+            f"LAST-MSN={segment}{last_part}\n"
         )
 
     def _begin(self, start: float) -> None:

@@ -79,7 +79,9 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 def encode(news: News) -> str:
     """The line, without its end."""
-    if isinstance(news, Part):  # five a second of each rendition: json would cost three times as much
+    if isinstance(
+        news, Part
+    ):  # five a second of each rendition: json would cost three times as much
         return (
             f'{{"news":"part","lesson":"{news.lesson}","rendition":"{news.rendition}",'
             f'"segment":{news.segment},"number":{news.number},"offset":{news.offset},'
