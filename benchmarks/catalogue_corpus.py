@@ -32,6 +32,7 @@ dialogue energy light sound force circuit experiment music rhythm history geogra
 river
 """
 _CHINESE, _ENGLISH = tuple(_WORDS.split()), tuple(_LATIN.split())
+_CHARACTERS = sorted(set("".join(_CHINESE)))
 _DAY = 86_400
 
 
@@ -85,7 +86,7 @@ def _lesson(chance: random.Random, number: int, of: int) -> tuple[Entry, list[Me
         teacher=f"教师{chance.randint(1, 1_000)}",
         series=f"{grade}{_SUBJECTS[subject]}{began // (180 * _DAY)}",
         language="en" if english else "zh-CN",
-        notes=_sentence(chance, 20) + (_latin(chance, 6) if english else ""),
+        notes=_sentence(chance, 12) + (_latin(chance, 6) if english else ""),
     )
     said = [
         Message(float(place * 60), f"学生{chance.randint(1, 40)}", _sentence(chance, 4))
@@ -95,7 +96,13 @@ def _lesson(chance: random.Random, number: int, of: int) -> tuple[Entry, list[Me
 
 
 def _sentence(chance: random.Random, words: int) -> str:
-    return "的".join(_often(chance, _CHINESE) for _ in range(words))
+    """Half of it common words, half pairs of characters that are seldom seen together."""
+    return "的".join(
+        _often(chance, _CHINESE)
+        if chance.random() < 0.5
+        else chance.choice(_CHARACTERS) + chance.choice(_CHARACTERS)
+        for _ in range(words)
+    )
 
 
 def _latin(chance: random.Random, words: int) -> str:

@@ -183,8 +183,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
         stream=sys.stderr,
-        level=logging.INFO,
+        level=logging.WARNING,  # of libraries
     )
+    _log.setLevel(logging.INFO)
     av.logging.set_level(av.logging.PANIC)  # what matters comes as exceptions
     os.nice(_NICE[options.kind])
 

@@ -57,6 +57,8 @@ _log = logging.getLogger(__name__)
 
 def clean(text: str, *, lines: bool = False) -> str:
     """Composed (NFC), trimmed, one line unless `lines`, without what no database or page takes."""
+    if text.isprintable():  # nearly all are: neither controls nor halves of characters in it
+        return unicodedata.normalize("NFC", text).strip()
     kept = "".join(
         character
         if character == "\n" and lines

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import av
@@ -29,9 +29,6 @@ from recorder.errors import MediaError, RecorderError
 from recorder.follow import POLL_SECONDS, Follower, OpenReader, State
 from recorder.push_edge import Interleaver, LiveEdge, Placed
 from recorder.push_output import Output
-
-if TYPE_CHECKING:
-    from sfu._media import Frame
 
 PATIENCE = 15
 """Seconds that a platform may keep us waiting, for a connection or to take what we send."""
@@ -116,7 +113,7 @@ class Push:
         """Send what waits, and hang up."""
         if self._output is not None:
             for item in self._order.drain():
-                self._send(item, item.frame.arrival_us)
+                self._send(item, item.arrival_us)
             self._attempt(self._output.close)
         self._output = None
         self._target.close()
@@ -129,7 +126,7 @@ class Push:
         self._target.close()
 
     def _check_codec(self) -> None:
-        codec = self._edge.codec("video")
+        codec = self._edge.codec
         if codec not in (None, "H264"):
             raise PushError(
                 f"The {self._job.source} is {codec}, and other platforms take H264: let the "
@@ -137,27 +134,27 @@ class Push:
             )
 
     def _send(self, item: Placed, now_us: int) -> None:
-        self._behind_us = max(now_us - item.frame.arrival_us, 0)
         if item.kind == "video":
-            self._send_picture(item.time_us, item.frame)
+            self._behind_us = max(now_us - item.arrival_us, 0)
+            self._send_picture(item)
         elif self._output is not None and not self._skipping:
-            output, frame = self._output, item.frame
-            self._attempt(lambda: output.sound(frame.data, item.time_us))
+            output = self._output
+            self._attempt(lambda: output.sound(item.data, item.time_us))
 
     _skipping = False
 
-    def _send_picture(self, time_us: int, frame: "Frame") -> None:
+    def _send_picture(self, item: Placed) -> None:
         if self._behind_us > MAX_BEHIND_US:
             self._skipping = True
         if self._skipping or self._output is None:
-            if not frame.keyframe or self._behind_us > _CAUGHT_UP_US:
+            if not item.keyframe or self._behind_us > _CAUGHT_UP_US:
                 return
             self._skipping = False
-        if frame.keyframe:
-            self._begin(time_us, frame.data)
+        if item.keyframe:
+            self._begin(item.time_us, item.data)
         if self._output is not None:
             output = self._output
-            self._attempt(lambda: output.picture(frame.data, time_us, frame.keyframe))
+            self._attempt(lambda: output.picture(item.data, item.time_us, item.keyframe))
 
     def _begin(self, time_us: int, keyframe: bytes) -> None:
         """Connect, or again where the picture's parameters have changed."""

@@ -134,6 +134,7 @@ class _Aac:
     def __init__(self, container: OutputContainer) -> None:
         self.stream = container.add_stream("aac", rate=OPUS_RATE, layout=_LAYOUT)
         self.stream.bit_rate = AAC_BITS_PER_SECOND
+        self.stream.codec_context.options = {"aac_coder": "fast"}  # a third of the default's CPU
         self._decoder: Any = av.CodecContext.create("opus", "r")
         self._decoder.sample_rate, self._decoder.layout = OPUS_RATE, _LAYOUT
         self._resampler = AudioResampler("fltp", _LAYOUT, OPUS_RATE)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from aiohttp import web
@@ -50,7 +51,16 @@ class Remote:
                 return web.Response(status=302, headers={"Location": url, "Cache-Control": caching})
             return await self._pass_on(request, lesson, name, size, headers)
         except (StorageError, FileNotFoundError):
-            return _unavailable()
+            return unavailable()
+
+    def text(self, lesson: str, path: str) -> str:
+        """A text file of a lesson's media folder. Raises FileNotFoundError, StorageError."""
+        size = self._size(lesson, f"media/{path}")
+        if self._storage is None or size is None:
+            raise FileNotFoundError(path)
+        if not size:
+            return ""
+        return bytes(self._storage.open_range(lesson, f"media/{path}", 0, size)).decode()
 
     async def open_range(self, lesson: str, name: str, start: int, end: int) -> bytes:
         """Bytes `start` to before `end` of a lesson's file. Raises StorageError, OSError."""
@@ -90,12 +100,20 @@ class Remote:
 
     def _size(self, lesson: str, name: str) -> int | None:
         """Of a file that was verified to be in the storage."""
+        folder = self._lessons / lesson
         try:
-            known = upload.read(self._lessons / lesson)
+            changed = (folder / upload.FILE).stat().st_mtime_ns
+            found = _stored_files(folder, changed).get(name)
         except (ArchiveError, OSError):
             return None
-        found = known.files.get(name) if known is not None else None
         return found[0] if found is not None else None
+
+
+@lru_cache(maxsize=64)
+def _stored_files(folder: Path, changed: int) -> Mapping[str, tuple[int, str]]:
+    """What is in the storage of a lesson; a player asks for thousands of files of the same one."""
+    known = upload.read(folder)
+    return known.files if known is not None else {}
 
 
 def byte_range(header: str, size: int) -> tuple[int, int, bool] | None:
@@ -117,6 +135,7 @@ def byte_range(header: str, size: int) -> tuple[int, int, bool] | None:
     return (start, end, True) if start < end else None
 
 
-def _unavailable() -> web.Response:
+def unavailable() -> web.Response:
+    """The answer while the storage is away."""
     text = '{"error": "The storage that has this lesson cannot be reached; try again later."}'
     return web.Response(status=503, text=text, content_type="application/json")

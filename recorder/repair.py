@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recorder import sums, upload
-from recorder.archive import read_entry, read_manifest
+from recorder import sums, talk, upload
+from recorder.archive import lesson_folders, read_entry, read_manifest
 from recorder.catalogue import Catalogue
 from recorder.errors import ArchiveError, RecorderError, StorageError
 from recorder.extras.make import make
 from recorder.follow import OpenReader, is_locked
 from recorder.lesson import LessonRecorder
 from recorder.storage import Storage
-from recorder.verify import Fault, faults
+from recorder.verify import Fault, expected, faults
 
 _RECORDS = 2_000
 _EXTRAS = ("extras.json", "media/extras/")
@@ -40,6 +40,7 @@ class Report:
 def repair(
     lesson: Path,
     open_reader: OpenReader,
+    catalogue: Catalogue,
     storage: Storage | None = None,
     on_step: OnStep = lambda step: None,
 ) -> Report:
@@ -69,16 +70,15 @@ def repair(
         on_step("making thumbnails and chapters")
         report.mended += _extras(lesson, open_reader)
     report.left = faults(lesson)
-    Catalogue(lesson.parent.parent).save(read_entry(lesson))
+    catalogue.save(read_entry(lesson))
     return report
 
 
-def rebuild_catalogue(data_dir: Path, lessons: Iterator[Path]) -> int:
+def rebuild_catalogue(catalogue: Catalogue, data_dir: Path) -> int:
     """Make the rows of the catalogue anew from the lessons' folders; returns how many."""
-    catalogue = Catalogue(data_dir)
     catalogue.reconcile(data_dir)
     count = 0
-    for lesson in lessons:
+    for lesson in lesson_folders(data_dir):
         try:
             catalogue.save(read_entry(lesson))
             count += 1
@@ -97,8 +97,7 @@ def _wrong(lesson: Path) -> set[str]:
 
 def _is_recorded(name: str) -> bool:
     """Whether the recorder makes it of the journal."""
-    media = name.startswith("media/") and not name.startswith(_EXTRAS)
-    return media or name == "manifest.json"
+    return _is_file_of_it(name) or name == "manifest.json"
 
 
 def _from_storage(lesson: Path, storage: Storage) -> list[str]:
@@ -121,12 +120,14 @@ def _from_journal(lesson: Path, open_reader: OpenReader, wrong: set[str]) -> lis
     """Record the lesson once more, and take from that what is wrong here."""
     with _recorded_anew(lesson, open_reader) as anew:
         digests = {f"media/{n}": str(f["sha256"]) for n, f in read_manifest(anew).files.items()}
+        if (anew / talk.FILE).exists():
+            digests[talk.FILE] = sums.digest(anew / talk.FILE)
         wanted = _wanted(lesson, wrong)
         same = wanted is not None and all(
-            digests.get(name) == wanted.get(name) for name in wrong if _is_media(name)
+            digests.get(name) == wanted.get(name) for name in wrong if _is_file_of_it(name)
         )
         # bytes that another version of the recorder made go together only with each other
-        names = [name for name in wrong if _is_media(name)] if same else list(digests)
+        names = [name for name in wrong if _is_file_of_it(name)] if same else list(digests)
         for name in names:
             _move(anew / name, lesson / name)
         if not same or "manifest.json" in wrong:
@@ -142,16 +143,15 @@ def _wanted(lesson: Path, wrong: set[str]) -> dict[str, str] | None:
     if "manifest.json" in wrong:
         return None
     try:
-        return {
-            f"media/{name}": str(facts["sha256"])
-            for name, facts in read_manifest(lesson).files.items()
-        }
+        return expected(lesson)
     except (RecorderError, OSError):
         return None
 
 
-def _is_media(name: str) -> bool:
-    return name.startswith("media/") and not name.startswith(_EXTRAS)
+def _is_file_of_it(name: str) -> bool:
+    """The recorder's, other than the manifest."""
+    media = name.startswith("media/") and not name.startswith(_EXTRAS)
+    return media or name == talk.FILE
 
 
 @contextmanager
@@ -225,5 +225,5 @@ def _beside(lesson: Path) -> list[str]:
     """What is there beside the recording: the journal, and the extras."""
     journal = (path for path in (lesson / "journal").glob("[!.]*") if path.name != "lock")
     extras = (lesson / "media" / "extras").glob("[!.]*")
-    there = [lesson / "extras.json"] if (lesson / "extras.json").exists() else []
-    return [path.relative_to(lesson).as_posix() for path in (*journal, *extras, *there)]
+    single = [path for name in ("extras.json", talk.FILE) if (path := lesson / name).exists()]
+    return [path.relative_to(lesson).as_posix() for path in (*journal, *extras, *single)]

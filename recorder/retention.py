@@ -86,11 +86,13 @@ class Executor:
         """Do what is decided; returns how many lessons were deleted or freed."""
         done = 0
         for decision in decisions:
+            folder = self._data_dir / "lessons" / decision.lesson
+            if decision.action != "keep" and self._is_held(folder):
+                continue  # since it was decided
             if decision.action == "delete":
                 self.delete(decision.lesson, decision.why, now)
                 done += 1
             elif decision.action == "free" and self._storage is not None:
-                folder = self._data_dir / "lessons" / decision.lesson
                 freed = upload.free(folder, self._storage)
                 self._note(decision.lesson, "freed", decision.why, now, bytes=freed)
                 done += 1
@@ -117,6 +119,10 @@ class Executor:
             folder.rename(going)
         self._note(lesson, "deleted", why, now, stored_files=stored)
         shutil.rmtree(going, ignore_errors=True)
+
+    def _is_held(self, folder: Path) -> bool:
+        kept = _kept(folder)
+        return kept is None or kept.entry.hold
 
     def _sweep(self) -> None:
         """What a crash left of folders that were being deleted."""

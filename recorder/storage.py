@@ -30,7 +30,7 @@ PART = 8 << 20
 _CHUNK = 1 << 20
 _READ = 4 << 20
 _TRIES = 3  # of one request, by obstore itself; whole uploads are tried again for days
-_REQUEST_SECONDS = 120
+_REQUEST_SECONDS = 600  # a part over a line of 120 kbit/s
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ found something. Nothing here needs a node to run, and nothing disturbs one that
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 from rich.table import Table
 
 from recorder import details, policy, upload
-from recorder.archive import LessonFolder, lesson_folders, read_entry, read_extras, read_manifest
-from recorder.catalogue import Catalogue
+from recorder.archive import LessonFolder, read_entry, read_extras, read_manifest
+from recorder.catalogue import Query, Sort
 from recorder.errors import ArchiveError
 from recorder.policy import Policy
 from recorder.retention import Executor, survey
@@ -64,10 +64,10 @@ def archive(context: click.Context, path: Path | None, data_dir: Path | None) ->
         if not folder.is_dir():
             raise ArchiveError(f"there is no data folder {folder}: name it with --data-dir")
         if path is not None:
-            wanted = Policy.from_json(config.archive.model_dump())
+            wanted = Policy.from_json(config.archive.model_dump(exclude={"database"}))
         else:
             wanted = policy.read(folder)
-    context.obj = Archive(folder, wanted)
+    context.obj = Archive(folder, wanted, config.archive.database)
 
 
 command = archive
@@ -85,8 +85,9 @@ def list_lessons(
 ) -> None:
     """List lessons whose title or name has all the WORDS, newest first."""
     with told():
-        found = Catalogue(archive.data_dir).search(" ".join(words), limit=limit)
-    found = [entry for entry in found if state in (None, entry.state)]
+        query = Query(" ".join(words), sort=Sort.NEWEST, limit=limit)
+        hits = archive.catalogue().search(query).hits
+    found = [hit.entry for hit in hits if state in (None, hit.entry.state)]
     if as_json:
         for entry in found:
             click.echo(json.dumps(asdict(entry), ensure_ascii=False))
@@ -112,8 +113,8 @@ def show(archive: Archive, lesson: str, as_json: bool) -> None:
         folder = archive.folder(lesson)
         if not LessonFolder(folder).finished:
             raise ArchiveError(f"{folder.name} is not finished")
-        entry, manifest, extras = read_entry(folder), read_manifest(folder), read_extras(folder)
-        known, said = upload.read(folder), details.read(folder)
+        manifest, extras, known = read_manifest(folder), read_extras(folder), upload.read(folder)
+        entry = replace(read_entry(folder), **details.edited(folder))
     value = {
         **asdict(entry),
         "gaps": [asdict(gap) for gap in manifest.gaps],
@@ -122,7 +123,6 @@ def show(archive: Archive, lesson: str, as_json: bool) -> None:
         "stored_at": known.verified_at if known is not None else None,
         "storage": known.storage if known is not None else None,
         "where": where_is(folder),
-        "details": asdict(said),
     }
     if as_json:
         click.echo(json.dumps(value, ensure_ascii=False, indent=1))
@@ -139,7 +139,7 @@ def show(archive: Archive, lesson: str, as_json: bool) -> None:
         ("gaps", str(len(manifest.gaps))),
         ("size", size_of(entry.bytes)),
         ("where", where_is(folder)),
-        ("hold", "yes" if said.hold else "no"),
+        ("hold", "yes" if entry.hold else "no"),
     ):
         table.add_row(name, text)
     out.print(table)
@@ -194,17 +194,17 @@ def repair(archive: Archive, lessons: tuple[str, ...], catalogue: bool) -> None:
         raise UserError("Name the lessons to repair, or --catalogue.")
     left = 0
     with told():
-        storage = archive.storage()
+        storage, stock = archive.storage(), archive.catalogue()
         for lesson in lessons:
             folder = archive.folder(lesson, there=False)
             with err.status(folder.name) as status:
-                report = mend(folder, JournalReader, storage, status.update)
+                report = mend(folder, JournalReader, stock, storage, status.update)
             left += len(report.left)
             click.echo(f"{folder.name}: {len(report.mended)} files mended.")
             for fault in report.left:
                 click.echo(f"{folder.name}: {fault}")
         if catalogue:
-            count = rebuild_catalogue(archive.data_dir, lesson_folders(archive.data_dir))
+            count = rebuild_catalogue(stock, archive.data_dir)
             click.echo(f"The catalogue has {count} lessons.")
     raise SystemExit(1 if left else 0)
 
@@ -261,8 +261,21 @@ def import_films(
     wanted = Wanted(lesson or "", title or "", unix_time(date) if date else None)
     for file in files:
         with told(), seconds_bar(f"reading {file.name}") as at:
-            entry = import_file(archive.data_dir, file, wanted, err.print, at)
+            entry = import_file(archive.data_dir, file, wanted, archive.catalogue(), err.print, at)
         click.echo(entry.id)
+
+
+@archive.command()
+@click.argument("lessons", nargs=-1, required=True)
+@click.option("--release", is_flag=True, help="Let the rules count for them again.")
+@pass_archive
+def hold(archive: Archive, lessons: tuple[str, ...], release: bool) -> None:
+    """Keep LESSONS whatever the retention rules say, and whoever asks to delete them."""
+    with told():
+        for lesson in lessons:
+            folder = archive.folder(lesson)
+            archive.catalogue().edit(folder.name, {"hold": None if release else True})
+            click.echo(f"{folder.name}: {'released' if release else 'on hold'}")
 
 
 @archive.command()
@@ -281,7 +294,7 @@ def prune(archive: Archive, yes: bool, as_json: bool) -> None:
             else:
                 click.echo(f"{decision.action:6}  {decision.lesson}  {decision.why}")
         if yes:
-            Executor(archive.data_dir, archive.storage()).carry_out(due, now)
+            Executor(archive.data_dir, archive.storage(), archive.catalogue()).carry_out(due, now)
         if not as_json:
             verb = "deleted or freed" if yes else "would be deleted or freed"
             click.echo(f"{len(due)} of {len(decisions)} lessons {verb}.")

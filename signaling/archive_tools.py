@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 
 from recorder import upload
 from recorder.archive import LESSON_ID, Entry, LessonFolder, lesson_folders
+from recorder.catalogue import Catalogue
 from recorder.errors import ArchiveError, RecorderError
 from recorder.policy import Policy
 from recorder.storage import Storage
@@ -47,19 +48,23 @@ def told() -> Iterator[None]:
 class Archive:
     """The data folder that the commands work on."""
 
-    def __init__(self, data_dir: Path, wanted: Policy) -> None:
+    def __init__(self, data_dir: Path, wanted: Policy, database: str) -> None:
         self.data_dir = data_dir
         self.policy = wanted
+        self._database = database
 
     @property
     def lessons(self) -> Path:
         """Where the lessons are."""
         return self.data_dir / "lessons"
 
+    def catalogue(self) -> Catalogue:
+        """The list of lessons. Raises CatalogueError."""
+        return Catalogue(self.data_dir, self._database)
+
     def storage(self) -> Storage | None:
         """The storage, if there is one. Raises StorageError."""
-        wanted = self.policy
-        return Storage(wanted.storage, wanted.endpoint) if wanted.storage else None
+        return Storage.of(self.policy)
 
     def needed_storage(self) -> Storage:
         """The storage. Raises ArchiveError when none is configured."""

@@ -150,6 +150,16 @@ class Classroom:
         except LessonError as error:
             logger.debug("%s: %s came too late: %s", self.lesson.name, event, error)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a journal now."""
+        return self._recording is not None and self._recorded is None
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Write an event to the journal, while there is one."""
+        if self._recording is not None and self._recorded is None:
+            self._recording.note(event)
+
     def flows(self, uptrack: int) -> None:
         """A published track has begun to flow."""
         self._flowing.add(uptrack)
@@ -207,7 +217,7 @@ class Classroom:
             case StartRecording():
                 self._start_recording()
             case Note(event):
-                self._note(event)
+                self.note(event)
             case Record(number, track):
                 if self._recording is not None:
                     self._recording.record(number, track.uptrack)
@@ -235,10 +245,6 @@ class Classroom:
         if self.config.lessons_dir is not None:
             folder = self.config.lessons_dir / self.lesson.id / "journal"
             self._recording = Recording(self._engine, folder)
-
-    def _note(self, event: Mapping[str, Any]) -> None:
-        if self._recording is not None:
-            self._recording.note(event)
 
     def _stop_recording(self) -> None:
         if self._recording is not None:

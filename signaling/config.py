@@ -8,10 +8,17 @@ A wrong key or value becomes a `ConfigError` of one sentence that names it.
 import contextlib
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.functional_validators import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_settings import (
     BaseSettings,
@@ -132,9 +139,18 @@ class QualityConfig(_Strict):
 
 
 class RecorderConfig(_Strict):
-    """Recording."""
+    """Recording (see `disk.py`); bytes, of which the units are those of people who buy disks."""
 
     enabled: bool = True
+    video_stops_below: Annotated[int, Field(ge=0)] = 1_000_000_000
+    sound_stops_below: Annotated[int, Field(ge=0)] = 300_000_000
+    warn_hours: Annotated[float, Field(ge=0)] = 12.0
+
+    @model_validator(mode="after")
+    def _video_yields_first(self) -> Self:
+        if self.sound_stops_below > self.video_stops_below:
+            raise ValueError("sound_stops_below is above video_stops_below: video yields first")
+        return self
 
 
 class RetentionRule(_Strict):
@@ -176,7 +192,7 @@ class IngestConfig(_Strict):
     """What is pulled from elsewhere (see `feeds/ingest.py`)."""
 
     allow: Hosts = ()
-    sources: tuple[IngestSource, ...] = ()
+    sources: Annotated[tuple[IngestSource, ...], Field(max_length=32)] = ()
 
 
 class PushConfig(_Strict):

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import math
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -30,6 +31,7 @@ from signaling.classroom import ClassroomConfig
 from signaling.config import MAX_SHARDS, NodeConfig
 from signaling.delivery import Budgets
 from signaling.desk import Desks
+from signaling.disk import DiskGuard, DiskWatch, Watermarks, free_bytes
 from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
@@ -71,6 +73,7 @@ class Node:
         self._dev = dev
         self._recorder_state = "starting" if config.recorder.enabled else "off"
         self._broadcast = Broadcast()
+        self._guard: DiskGuard | None = None
         self._undo = contextlib.AsyncExitStack()
         self.url = ""
         """Where the node listens, as this machine reaches it."""
@@ -97,6 +100,8 @@ class Node:
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
+        if config.recorder.enabled:
+            await self._guard_disk(data_dir, engine, registry)
         door = Door(
             Limits(config.join.at_once, config.join.waiting, config.join.waiting_per_lesson)
         )
@@ -108,7 +113,8 @@ class Node:
             door,
             config.keys,
             dev=self._dev,
-            recorder_state=lambda: self._recorder_state,
+            recorder_state=self._recording_state,
+            disk=lambda: self._guard.disk if self._guard is not None else None,
             webhooks=webhooks,
         )
         app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
@@ -182,6 +188,24 @@ class Node:
         port = runner.addresses[0][1]
         host = "127.0.0.1" if config.bind == "0.0.0.0" else config.bind
         self.url = f"http://{host}:{port}"
+
+    async def _guard_disk(self, data_dir: Path, engine: Engine, registry: Registry) -> None:
+        config = self._config.recorder
+        marks = Watermarks(config.video_stops_below, config.sound_stops_below, config.warn_hours)
+        self._guard = DiskGuard(
+            DiskWatch(marks),
+            free=lambda: free_bytes(data_dir),
+            keep=engine.keep_of_journals,
+            lessons=lambda: {room.lesson.id: room.note for room in registry if room.recorded},
+            clock=time.monotonic,
+        )
+        await self._guard.start()
+        self._undo.push_async_callback(self._guard.stop)
+
+    def _recording_state(self) -> str:
+        """The disk's trouble before the worker's: it is what an operator can mend."""
+        disk = self._guard.disk if self._guard is not None else None
+        return f"failing: {disk.trouble}" if disk and disk.trouble else self._recorder_state
 
     async def _supervise(self, data_dir: Path) -> None:
         supervisor = Supervisor(

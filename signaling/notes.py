@@ -74,3 +74,8 @@ def track_muted(publication: Publication) -> Note:
     """Whether the track is to be heard or seen now."""
     muted = publication.muted or publication.silenced
     return {"type": "track_muted", "track": publication.number, "muted": muted}
+
+
+def recording_limited(keeps: str) -> Note:
+    """The disk is full, or is not any more: "everything", "sound" or "events" is recorded."""
+    return {"type": "recording_limited", "keeps": keeps}

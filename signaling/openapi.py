@@ -382,7 +382,30 @@ _ARCHIVE_QUERY: tuple[tuple[str, Json, str], ...] = (
 
 _SCHEMAS: Json = {
     "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
-    "Health": _object({"ok": {"const": True}, "lessons": _COUNT, "recorder": _TEXT}),
+    "Health": {
+        "type": "object",
+        "required": ["ok", "lessons", "recorder"],
+        "properties": {
+            "ok": {"const": True},
+            "lessons": _COUNT,
+            "recorder": {**_TEXT, "description": "ok, off, starting, or failing: and why."},
+            "disk": {**_ref("Disk"), "description": "Where lessons are recorded."},
+        },
+    },
+    "Disk": _object(
+        {
+            "free_bytes": _COUNT,
+            "keeps": {
+                "enum": ["everything", "sound", "events"],
+                "description": "What is recorded.",
+            },
+            "hours_left": {
+                "type": ["number", "null"],
+                "description": "Until video is not recorded any more; null: that is not in sight.",
+            },
+            "warning": {**_MAYBE, "description": "One sentence, where there is reason for it."},
+        }
+    ),
     "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
     "Floor": _object(
         {

@@ -24,7 +24,7 @@ import click
 import uvloop
 from aiortc import RTCRtpSender
 
-from clients.headless.errors import ConnectionLost, HeadlessError, SourceError
+from clients.headless.errors import ConnectionLost, EndpointError, HeadlessError, SourceError
 from clients.headless.ingest_pull import Pull, Report, Tell
 from clients.headless.ingest_source import READ_TIMEOUT, Source, Wish
 from clients.headless.whip import Answer, Endpoint, negotiate, peer_connection
@@ -129,16 +129,14 @@ async def _hang_up(connection: Any, endpoint: Endpoint, answer: Answer | None) -
 
 async def _report(reading: Pull, source: Source, tell: Tell) -> None:
     """Say again and again that it goes on. Raises SourceError when nothing comes any more."""
-    before, quiet = -1, 0.0
+    quiet, before = 0.0, -1
     while True:
-        if reading.bytes == before:
-            quiet += REPORT_EVERY
-            if quiet > READ_TIMEOUT * 1.5:  # FFmpeg should have noticed, or its codec has changed
-                raise SourceError("Nothing comes from the source any more.")
-        else:
-            quiet = 0.0
-        before = reading.bytes
         sent = {kind: track.sent for kind, track in reading.tracks.items()}
+        now = sent.get("video", sent.get("audio", 0))  # sound may be silent, a picture is not
+        quiet = 0.0 if now > before else quiet + REPORT_EVERY
+        before = now
+        if quiet > READ_TIMEOUT * 1.5:  # FFmpeg may go on with a stream that is no more
+            raise SourceError("Nothing comes from the source any more.")
         tell({"state": "live", **source.description, "bytes": reading.bytes, "sent": sent})
         await asyncio.sleep(REPORT_EVERY)
 
@@ -208,7 +206,7 @@ async def ingest(job: Job) -> None:
             click.echo(await pull(job, _show), err=True)
             return
         except HeadlessError as error:
-            if isinstance(error, SourceError | ConnectionLost):
+            if _may_pass(error):
                 failures = 0 if time.monotonic() - begun > _GOOD_LIFE else failures
                 wait = _WAITS[min(failures, len(_WAITS) - 1)]
                 failures += 1
@@ -216,6 +214,13 @@ async def ingest(job: Job) -> None:
             else:
                 raise
         await asyncio.sleep(wait)
+
+
+def _may_pass(error: HeadlessError) -> bool:
+    """Whether another attempt may go better: not where the node says no to us."""
+    if isinstance(error, EndpointError):
+        return error.status in (None, 409, 503)
+    return True
 
 
 def _show(report: Report) -> None:

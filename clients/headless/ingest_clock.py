@@ -23,7 +23,7 @@ JUMP = 5.0
 
 _BACK = 1.0
 _WINDOW = 2.0  # what all packets of so long were early by is waiting for nothing
-_RUSH = 1.0  # more than that is dropped at once (a stalled link has recovered)
+_RUSH = 0.25  # more than that is given back at once (a server began with the past)
 _SLEW = 0.05  # less is given back so fast: the receivers' buffers follow it
 
 

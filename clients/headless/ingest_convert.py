@@ -31,6 +31,9 @@ _OFF_COURSE = 0.08  # seconds by which sound may be away from its place before i
 _B_FRAMES = 3
 _PARAMETER_SETS = (7, 8)  # SPS, PPS (RFC 6184, 5.2 by way of H.264 table 7-1)
 _IDR = 5
+_H264_UNITS = frozenset((1, *range(5, 24)))  # no data partitioning, nothing reserved
+_TOO_MANY = 10
+_OPUS_MS = (*(10, 20, 40, 60) * 3, *(10, 20) * 2, *(2.5, 5, 10, 20) * 4)  # RFC 6716, table 2
 
 Timed = tuple[bytes, float]
 """A coded frame, and its media time in seconds."""
@@ -45,6 +48,24 @@ class Converter(Protocol):
 
 class BFrames(Exception):  # noqa: N818 - named for what was found
     """A stream that passed through turns out to be out of order."""
+
+
+class Changed(Exception):  # noqa: N818
+    """What comes is of another codec than it was in the beginning."""
+
+
+class _Doubt:
+    """Counts what cannot be of the codec it should be; a damaged packet now and then can."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def note(self, fits: bool) -> bool:
+        """Whether the packet may be used. Raises Changed."""
+        self._in_a_row = 0 if fits else self._in_a_row + 1
+        if self._in_a_row >= _TOO_MANY:
+            raise Changed
+        return fits
 
 
 def passes_video(stream: VideoStream) -> bool:
@@ -76,16 +97,20 @@ class VideoPassthrough:
         self._begun = False
         self._last = float("-inf")
         self._steps_back = 0
+        self._doubt = _Doubt()
 
     def convert(self, packet: "Packet[Any]", seconds: float) -> Iterator[Timed]:
-        """The packet as it is. Raises BFrames."""
+        """The packet as it is. Raises BFrames, Changed."""
         keyframe, damaged = packet.is_keyframe, packet.is_corrupt
         self._watch_order(seconds, keyframe)
         for out in self._filter.filter(packet) if self._filter else [packet]:  # which empties it
+            data = bytes(out)
+            if not self._doubt.note(_is_h264(data)):
+                continue
             if keyframe:
-                yield self._with_sets(bytes(out)), seconds
+                yield self._with_sets(data), seconds
             elif self._begun and not damaged:
-                yield bytes(out), seconds
+                yield data, seconds
 
     def _watch_order(self, seconds: float, keyframe: bool) -> None:
         """A step back is a clock that was set; several before the next keyframe are B-frames."""
@@ -109,10 +134,14 @@ class VideoPassthrough:
 class AudioPassthrough:
     """Opus as it is."""
 
+    def __init__(self) -> None:
+        self._doubt = _Doubt()
+
     def convert(self, packet: "Packet[Any]", seconds: float) -> Iterator[Timed]:
-        """The packet as it is."""
-        if packet.size:
-            yield bytes(packet), seconds
+        """The packet as it is. Raises Changed."""
+        data = bytes(packet)
+        if self._doubt.note(_is_opus(data)):
+            yield data, seconds
 
 
 class VideoTranscoder:
@@ -186,6 +215,23 @@ class AudioTranscoder:
                 yield bytes(packet), self._next
                 self._next += _BLOCK / _RATE
                 self._taken -= _BLOCK / _RATE
+
+
+def _is_h264(data: bytes) -> bool:
+    """Whether Annex B data begins with a NAL unit that H264 knows (H.264, table 7-1)."""
+    start = data.find(b"\0\0\1", 0, 5)
+    return (
+        0 <= start < len(data) - 3 and data[start + 3] < 128 and data[start + 3] & 31 in _H264_UNITS
+    )
+
+
+def _is_opus(data: bytes) -> bool:
+    """Whether it can be an Opus packet: at most 120 ms of frames (RFC 6716, 3.2.5)."""
+    if not data:
+        return False
+    code = data[0] & 3
+    count = 1 if code == 0 else 2 if code < 3 else data[1] & 63 if len(data) > 1 else 0
+    return 0 < count * _OPUS_MS[data[0] >> 3] <= 120
 
 
 def _parameter_sets(data: bytes) -> bytes:

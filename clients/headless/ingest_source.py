@@ -24,6 +24,7 @@ from clients.headless.ingest_convert import (
     AudioPassthrough,
     AudioTranscoder,
     BFrames,
+    Changed,
     Converter,
     Timed,
     VideoPassthrough,
@@ -41,6 +42,8 @@ SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "file")
 
 _SILENT = "The source says nothing."
 _LEAD = 1.0  # how far ahead of its time a file is read, seconds
+_CHANGED = "What the source sends has changed its codec."
+_IN_VAIN = 500  # packets in a row that decode to nothing: more than there is between keyframes
 _EARLY = 10  # packets without a time that are kept
 _FRAME = 1 / 30
 _PROTOCOLS = {
@@ -87,11 +90,17 @@ class Source:
         self._clock = SourceClock(live=live)
         self._live = live
         self._streams: dict[int, tuple[str, VideoStream | AudioStream, Converter]] = {}
+        self._vain: dict[Converter, int] = {}  # packets in a row that came to nothing
         self.description: dict[str, str] = {}
         """What each kind is, and what becomes of it, for people."""
-        self._video = container.streams.video[0] if container.streams.video else None
-        if self._video is not None:
-            self._take_video(self._video, passes_video(self._video))
+        video = container.streams.video[0] if container.streams.video else None
+        if video is not None:
+            if not video.width:
+                raise SourceError(
+                    "The picture's parameters do not come: let the source repeat them with each "
+                    "keyframe."
+                )
+            self._take_video(video, passes_video(video))
         if wish.audio and container.streams.audio:
             self._take_audio(container.streams.audio[0])
         if not self._streams:
@@ -121,7 +130,7 @@ class Source:
         return [kind for kind, _, _ in self._streams.values()]
 
     def sent(self, tell: Callable[[str], None] = lambda sentence: None) -> Iterator[Sent]:
-        """All that comes, as it is to be sent, until the source ends; `tell` hears of changes."""
+        """All that comes, as it is to be sent; `tell` hears of changes. Only a file has an end."""
         try:
             for packet, seconds in self._demuxed():
                 kind, stream, converter = self._streams[packet.stream_index]
@@ -132,8 +141,12 @@ class Source:
                     assert isinstance(stream, VideoStream)
                     tell("The picture comes out of order (B-frames): it is encoded anew from here.")
                     self._take_video(stream, passes=False)
+        except Changed:
+            raise SourceError(_CHANGED) from None
         except (av.FFmpegError, OSError) as error:
             raise SourceError(why(error)) from None
+        if self._live:  # a camera that starts anew says goodbye just so
+            raise SourceError("The source has ended its stream.")
 
     def close(self) -> None:
         """Hang up."""
@@ -157,10 +170,19 @@ class Source:
     def _converted(
         self, converter: Converter, packet: "Packet[Any]", seconds: float
     ) -> Iterator[Timed]:
+        given = False
         try:
-            yield from converter.convert(packet, seconds)
-        except av.InvalidDataError:
-            return  # a damaged packet; what follows may be whole again
+            for item in converter.convert(packet, seconds):
+                given = True
+                yield item
+        except av.FFmpegError:
+            pass  # a damaged packet; what follows may be whole again
+        if given or isinstance(converter, VideoPassthrough | AudioPassthrough):
+            self._vain[converter] = 0
+            return
+        self._vain[converter] = self._vain.get(converter, 0) + 1
+        if self._vain[converter] > _IN_VAIN:
+            raise SourceError(_CHANGED)
 
     def _placed(self, kind: str, data: bytes, at: float) -> Sent:
         now = time.monotonic()

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy.exc import DatabaseError
 
 from recorder import details, talk
 from recorder.archive import LESSON_ID, Entry, lesson_folders, read_entry
@@ -21,16 +21,23 @@ from recorder.catalogue import words
 from recorder.catalogue.database import Database
 from recorder.catalogue.index import MOST_TALK, PostgresqlIndex, SqliteIndex, Texts
 from recorder.catalogue.marks import passages
-from recorder.catalogue.models import Lesson, Record
+from recorder.catalogue.models import Base, Lesson, Record
 from recorder.catalogue.search import Hit, Query, find
 from recorder.errors import ArchiveError
 from recorder.talk import Message
 
 _OF_A_SECOND = 1 << 16
-"""Lessons that may begin in one second."""
+"""Numbers of one second: as many as four hexadecimal digits tell apart."""
 _BATCH = 200
 """Lessons in a transaction, where there are many: others get their turn between two."""
 _UNFINISHED = ("live", "finishing")
+
+_LESSONS, _RECORDS = (Base.metadata.tables[name] for name in ("lessons", "records"))
+_INDEXED = (
+    _LESSONS.update()
+    .where(_LESSONS.c.number == bindparam("at"))
+    .values(indexed=bindparam("digest"))
+)
 
 _log = logging.getLogger(__name__)
 
@@ -98,21 +105,27 @@ class Catalogue:
         Raises DetailsError for a change that cannot be, FileNotFoundError for a lesson that is not
         in this data folder.
         """
-        details.edit(self._folder(lesson_id), changes)
+        folder = self._folder(lesson_id)
+        details.edit(folder, changes)
         with self._database.writing() as connection:
+            query = select(Record.number, Record.entry, Record.talk)
             row = connection.execute(
-                select(Record.number, Record.entry)
-                .join(Lesson, Lesson.number == Record.number)
-                .where(Lesson.id == lesson_id)
-                .with_for_update()
+                query.join(Lesson, Lesson.number == Record.number).where(Lesson.id == lesson_id)
             ).first()
             if row is None:
                 raise FileNotFoundError(lesson_id)
-            self._put(connection, row.number, Entry.from_json(row.entry))
-        entry = self.find(lesson_id)
-        if entry is None:
-            raise FileNotFoundError(lesson_id)
-        return entry
+            edits = details.edited(folder)  # now: of two edits, the later one writes all of both
+            material = _Material(
+                Entry.from_json(row.entry), edits, _messages(row.talk), self._database.store
+            )
+            texts = Texts.of(material.applied, material.said)
+            values = {**material.columns, "indexed": texts.digest}
+            connection.execute(update(Lesson).where(Lesson.number == row.number).values(**values))
+            connection.execute(
+                update(Record).where(Record.number == row.number).values(edits=edits)
+            )
+            self._index.write(connection, {row.number: texts})
+        return material.applied
 
     def lessons(self) -> list[str]:
         """The names of all lessons, each once."""
@@ -126,14 +139,13 @@ class Catalogue:
                 select(Lesson.number).where(Lesson.id == lesson_id)
             ).scalar()
             if number is not None:
-                self._index.remove(connection, number)
+                self._index.remove(connection, [number])
                 for model in (Record, Lesson):
                     connection.execute(delete(model).where(model.number == number))
 
     def reconcile(self, data_dir: Path) -> None:
         """Make the rows agree with the archive folders: run it before any lesson is recorded."""
         assert data_dir == self._data_dir
-        _twice(self._database.check)
         _twice(self._restore_all)
 
     def close(self) -> None:
@@ -154,46 +166,34 @@ class Catalogue:
             self._save(list(_finished(missing[first : first + _BATCH])))
 
     def _save(self, entries: list[Entry]) -> None:
-        try:
-            self._save_once(entries)
-        except IntegrityError:  # another process took the number in PostgreSQL
-            self._save_once(entries)
-
-    def _save_once(self, entries: list[Entry]) -> None:
+        """Write the rows of lessons; their folders have what people say of them."""
+        if not entries:
+            return
         with self._database.writing() as connection:
-            for entry in entries:
-                number = connection.execute(
-                    select(Lesson.number).where(Lesson.id == entry.id).with_for_update()
-                ).scalar()
-                self._put(connection, number, entry)
+            made = [self._material(entry) for entry in entries]  # here: nobody edits meanwhile
+            known = _known(connection, [entry.id for entry in entries])
+            numbers = {row.number for row in known.values()}
+            for model in (Lesson, Record):
+                connection.execute(delete(model).where(model.number.in_(numbers)))
+            taken = numbers | _taken(connection, entries)
+            lessons, records, texts = [], [], {}
+            for material in made:
+                before = known.get(material.entry.id)
+                number = before.number if before else _free(connection, material.entry, taken)
+                taken.add(number)
+                found = Texts.of(material.applied, material.said)
+                if before is None or before.indexed != found.digest:
+                    texts[number] = found
+                lessons.append({"number": number, "indexed": found.digest, **material.columns})
+                records.append({"number": number, **material.record})
+            connection.execute(_LESSONS.insert(), lessons)
+            connection.execute(_RECORDS.insert(), records)
+            self._index.write(connection, texts)
 
-    def _put(self, connection: Connection, number: int | None, entry: Entry) -> None:
-        """Write the rows of a lesson; its folder has what people say of it."""
+    def _material(self, entry: Entry) -> "_Material":
         folder = self._folder(entry.id)
-        edits = details.edited(folder)
         said = talk.read(folder) if entry.state not in _UNFINISHED else []
-        lesson = _columns(replace(entry, **edits), self._database.store)
-        record = {"entry": asdict(entry), "edits": edits, "talk": _rows(said)}
-        if number is None:
-            number = _new_number(connection, entry)
-            connection.execute(insert(Lesson).values(number=number, indexed="", **lesson))
-            connection.execute(insert(Record).values(number=number, **record))
-        else:
-            connection.execute(update(Lesson).where(Lesson.number == number).values(**lesson))
-            connection.execute(update(Record).where(Record.number == number).values(**record))
-        self._find_by(connection, number, replace(entry, **edits), said)
-
-    def _find_by(
-        self, connection: Connection, number: int, entry: Entry, said: list[Message]
-    ) -> None:
-        """Have it found by its words, unless it is already."""
-        texts = Texts.of(entry, said)
-        indexed = select(Lesson.indexed).where(Lesson.number == number)
-        if connection.execute(indexed).scalar() != texts.digest:
-            self._index.write(connection, number, texts)
-            connection.execute(
-                update(Lesson).where(Lesson.number == number).values(indexed=texts.digest)
-            )
+        return _Material(entry, details.edited(folder), said, self._database.store)
 
     def _index_anew(self) -> None:
         """Index what came from an older version of us, or by other rules."""
@@ -205,9 +205,13 @@ class Catalogue:
                 if not numbers:
                     return
                 rows = connection.execute(select(Record).where(Record.number.in_(numbers)))
-                for row in rows.all():
-                    entry = _applied(row.entry, row.edits)
-                    self._find_by(connection, row.number, entry, _messages(row.talk))
+                texts = {
+                    row.number: Texts.of(_applied(row.entry, row.edits), _messages(row.talk))
+                    for row in rows.all()
+                }
+                self._index.write(connection, texts)
+                digests = [{"at": at, "digest": text.digest} for at, text in texts.items()]
+                connection.execute(_INDEXED, digests)
 
     def _folder(self, lesson_id: str) -> Path:
         return self._data_dir / "lessons" / lesson_id
@@ -231,26 +235,66 @@ def _finished(folders: list[Path]) -> Iterator[Entry]:
                 _log.warning("%s", error)
 
 
-def _new_number(connection: Connection, entry: Entry) -> int:
-    """The second at which it began, by its id, and its place among those of that second."""
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What the rows of a lesson are made of."""
+
+    entry: Entry
+    edits: dict[str, Any]
+    said: list[Message]
+    store: str
+
+    @property
+    def applied(self) -> Entry:
+        """The entry as people have changed it."""
+        return replace(self.entry, **self.edits) if self.edits else self.entry
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The row of `lessons`, but for its number and what is indexed."""
+        entry = self.applied
+        names = ("id", "lesson", "state", "started_at", "duration_s", "bytes", *details.FACETS)
+        values = {name: getattr(entry, name) for name in (*names, *details.RULES)}
+        return {**values, "store": self.store}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The row of `records`, but for its number."""
+        return {"entry": asdict(self.entry), "edits": self.edits, "talk": _rows(self.said)}
+
+
+def _known(connection: Connection, ids: list[str]) -> dict[str, Any]:
+    """The numbers of those that are there, and what is indexed of them."""
+    query = select(Lesson.id, Lesson.number, Lesson.indexed).where(Lesson.id.in_(ids))
+    return {row.id: row for row in connection.execute(query)}
+
+
+def _taken(connection: Connection, entries: list[Entry]) -> set[int]:
+    """Which of the numbers that these would like are another's."""
+    wanted = select(Lesson.number).where(Lesson.number.in_(list(map(_number, entries))))
+    return set(connection.execute(wanted).scalars())
+
+
+def _free(connection: Connection, entry: Entry, taken: set[int]) -> int:
+    """Its number, or the next that no other lesson has."""
+    number = _number(entry)
+    there = exists().where(Lesson.number == bindparam("number"))
+    while number in taken:
+        number += 1
+        if connection.execute(select(there), {"number": number}).scalar():
+            taken.add(number)
+    return number
+
+
+def _number(entry: Entry) -> int:
+    """The second at which it began and its digits, both from its id."""
     match = LESSON_ID.fullmatch(entry.id)
     try:
         moment = datetime.strptime(match[1] if match else "", "%Y%m%d-%H%M%S")
         second = int(moment.replace(tzinfo=UTC).timestamp())
     except ValueError:
         second = int(entry.started_at)
-    first = max(0, second) * _OF_A_SECOND
-    last = select(func.max(Lesson.number)).where(
-        Lesson.number >= first, Lesson.number < first + _OF_A_SECOND
-    )
-    taken = connection.execute(last).scalar()
-    return first if taken is None else int(taken) + 1
-
-
-def _columns(entry: Entry, store: str) -> dict[str, Any]:
-    names = ("id", "lesson", "state", "started_at", "duration_s", "bytes", *details.FACETS)
-    values = {name: getattr(entry, name) for name in (*names, *details.RULES)}
-    return {**values, "store": store}
+    return max(0, second) * _OF_A_SECOND + (int(entry.id[-4:], 16) if match else 0)
 
 
 def _applied(entry: Mapping[str, Any], edits: Mapping[str, Any]) -> Entry:

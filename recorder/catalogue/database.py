@@ -70,16 +70,9 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A transaction that waits for its turn to write. Raises DatabaseError."""
         with self._mended(), _to_write(self.engine).begin() as connection:
+            if not self.is_sqlite:
+                _lock(connection)
             yield connection
-
-    def check(self) -> None:
-        """Look through a SQLite file, which may take a second, and begin anew if it is damaged."""
-        if self._path is None:
-            return
-        with self.reading() as connection:
-            said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-        if said != "ok":
-            self._begin_anew(said)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -130,7 +123,7 @@ def migrate(engine: Engine) -> None:
     """Bring the schema up to date, one process at a time. Raises DatabaseError, CatalogueError."""
     with _to_write(engine).begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            _lock(connection)
         if revision(connection) != HEAD:
             _upgrade(connection)
 
@@ -171,9 +164,9 @@ def _sqlite(path: Path) -> Engine:
         connection.isolation_level = None  # transactions begin where we say, not at a whim
         record.info["file"] = _identity(path)
         for pragma in (
+            "busy_timeout=10000",
             "journal_mode=WAL",
             "synchronous=NORMAL",
-            "busy_timeout=10000",
             "cache_size=-16384",
             "temp_store=MEMORY",
         ):
@@ -218,6 +211,11 @@ def _to_write(engine: Engine) -> Engine:
     return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
+def _lock(connection: Connection) -> None:
+    """One writer at a time, as in SQLite; until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
@@ -227,11 +225,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _is_damage(error: DatabaseError) -> bool:
-    """SQLite's words for a file that is not, or no longer, our database."""
-    said = str(error.orig)
-    return any(
-        words in said for words in ("malformed", "not a database", "no such table", "corrupt")
-    )
+    """A file that is not, or no longer, our database: SQLite has no kind of error for it but the
+    most general one; trouble with the disk, or with what was asked, has kinds of its own.
+    """
+    return type(error) is DatabaseError or "no such table" in str(error.orig)
 
 
 def _store_id(data_dir: Path) -> str:

@@ -5,7 +5,7 @@ A lesson's words are in three texts, the nearer the better: `head` (title and na
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -37,6 +37,9 @@ from recorder.talk import Message
 
 MOST_TALK = 60_000
 """Characters of a lesson's chat that are found again; a tsvector holds no more than 1 MiB."""
+
+
+_NAMES = ("head", "facts", "body")
 
 
 class Scope(IntEnum):
@@ -82,17 +85,19 @@ class SqliteIndex:
         "INSERT INTO search (rowid, head, facts, body) VALUES (:number, :head, :facts, :body)"
     )
 
-    def write(self, connection: Connection, number: int, texts: Texts) -> None:
-        """Put a lesson's words in, instead of those it had."""
-        self.remove(connection, number)
-        tokens = {
-            name: " ".join(words.tokens(getattr(texts, name))) for name in ("head", "facts", "body")
-        }
-        connection.execute(self._INSERT, {"number": number, **tokens})
+    def write(self, connection: Connection, lessons: Mapping[int, Texts]) -> None:
+        """Put lessons' words in, by their numbers, instead of those they had."""
+        self.remove(connection, lessons)
+        rows = [
+            {"number": number, **{name: _spaced(getattr(texts, name)) for name in _NAMES}}
+            for number, texts in lessons.items()
+        ]
+        if rows:
+            connection.execute(self._INSERT, rows)
 
-    def remove(self, connection: Connection, number: int) -> None:
-        """Forget a lesson."""
-        connection.execute(delete(self._TABLE).where(self._TABLE.c.rowid == number))
+    def remove(self, connection: Connection, numbers: Iterable[int]) -> None:
+        """Forget lessons."""
+        connection.execute(delete(self._TABLE).where(self._TABLE.c.rowid.in_(list(numbers))))
 
     def matching(self, terms: Sequence[Term], scope: Scope) -> Select[Any]:
         """The numbers of the lessons that have all terms."""
@@ -114,7 +119,7 @@ class PostgresqlIndex:
     _TABLE = table(
         "search",
         column("number", BigInteger),
-        *(column(name, Text) for name in ("head", "facts", "body")),
+        *(column(name, Text) for name in _NAMES),
         *(column(name) for name in ("head_words", "facts_words", "words")),
     )
     _INSERT = text(
@@ -122,19 +127,16 @@ class PostgresqlIndex:
         " array_to_tsvector(:b), array_to_tsvector(:c))"
     ).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in "abc"))
 
-    def write(self, connection: Connection, number: int, texts: Texts) -> None:
-        """Put a lesson's words in, instead of those it had."""
-        self.remove(connection, number)
-        head = set(words.tokens(texts.head))
-        facts = head | set(words.tokens(texts.facts))
-        whole = facts | set(words.tokens(texts.body))
-        values: dict[str, Any] = {"a": sorted(head), "b": sorted(facts), "c": sorted(whole)}
-        values |= {"head": texts.head, "facts": texts.facts, "body": texts.body}
-        connection.execute(self._INSERT, {"number": number, **values})
+    def write(self, connection: Connection, lessons: Mapping[int, Texts]) -> None:
+        """Put lessons' words in, by their numbers, instead of those they had."""
+        self.remove(connection, lessons)
+        rows = [self._row(number, texts) for number, texts in lessons.items()]
+        if rows:
+            connection.execute(self._INSERT, rows)
 
-    def remove(self, connection: Connection, number: int) -> None:
-        """Forget a lesson."""
-        connection.execute(delete(self._TABLE).where(self._TABLE.c.number == number))
+    def remove(self, connection: Connection, numbers: Iterable[int]) -> None:
+        """Forget lessons."""
+        connection.execute(delete(self._TABLE).where(self._TABLE.c.number.in_(list(numbers))))
 
     def matching(self, terms: Sequence[Term], scope: Scope) -> Select[Any]:
         """The numbers of the lessons that have all terms."""
@@ -147,6 +149,14 @@ class PostgresqlIndex:
         return select(columns.number).where(and_(found, *rows))
 
     @staticmethod
+    def _row(number: int, texts: Texts) -> dict[str, Any]:
+        head = set(words.tokens(texts.head))
+        facts = head | set(words.tokens(texts.facts))
+        whole = facts | set(words.tokens(texts.body))
+        plain = {name: getattr(texts, name) for name in _NAMES}
+        return {"number": number, **plain, "a": list(head), "b": list(facts), "c": list(whole)}
+
+    @staticmethod
     def _lexemes(term: Term) -> str:
         if term.exact:
             return " & ".join(f"'{token}'" for token in term.tokens)
@@ -156,6 +166,10 @@ class PostgresqlIndex:
     def _in_a_row(term: Term, texts: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
         """That all pairs of characters are there does not say that they stand together."""
         return or_(*(func.strpos(text, term.text) > 0 for text in texts))
+
+
+def _spaced(text: str) -> str:
+    return " ".join(words.tokens(text))
 
 
 Index = SqliteIndex | PostgresqlIndex

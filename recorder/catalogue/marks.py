@@ -31,23 +31,21 @@ class Passage:
 
 def passages(entry: Entry, talk: Iterable[Message], terms: Sequence[Term]) -> list[Passage]:
     """All names that have one of the words, the beginning of the notes that do, some messages."""
+    names = [(where, getattr(entry, where)) for where in _NAMES]
+    names += [("tags", tag) for tag in entry.tags]
     found = []
-    for where in _NAMES:
-        if parts := marked(getattr(entry, where), terms):
-            found.append(Passage(where, parts))
-    for tag in entry.tags:
-        if parts := marked(tag, terms):
-            found.append(Passage("tags", parts))
+    if _has("\n".join(name for _, name in names), terms):
+        for where, name in names:
+            if parts := marked(name, terms):
+                found.append(Passage(where, parts))
     if parts := marked(entry.notes, terms, around=True):
         found.append(Passage("notes", parts))
-    return [*found, *_messages(talk, terms)]
+    return [*found, *_messages(list(talk), terms)]
 
 
 def marked(text: str, terms: Sequence[Term], *, around: bool = False) -> tuple[str, ...] | None:
     """The text in parts, or with `around` what is near the first find; None if nothing is found."""
-    if not text or not any(term.pattern().search(plain(text)) for term in terms):
-        return None
-    spans = _spans(text, terms)
+    spans = _spans(text, terms) if _has(text, terms) else []
     if not spans:
         return None
     begin, end = (0, len(text))
@@ -67,8 +65,16 @@ def marked(text: str, terms: Sequence[Term], *, around: bool = False) -> tuple[s
     return tuple(parts)
 
 
-def _messages(talk: Iterable[Message], terms: Sequence[Term]) -> list[Passage]:
+def _has(text: str, terms: Sequence[Term]) -> bool:
+    """Whether to look closer: it costs little, and nearly all that is asked has none."""
+    folded = plain(text)
+    return any(term.text in folded for term in terms)
+
+
+def _messages(talk: list[Message], terms: Sequence[Term]) -> list[Passage]:
     found: list[Passage] = []
+    if not _has("\n".join(message.text for message in talk), terms):
+        return found
     for message in talk:
         if len(found) == _MESSAGES:
             break

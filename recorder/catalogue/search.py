@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Select, func, literal, select, union_all
 
 from recorder.archive import Entry
 from recorder.catalogue.index import Index, Scope
@@ -89,7 +89,8 @@ class _Chosen:
         self._index = index
         self._terms = wanted
         self._query = query
-        self._conditions = list(_conditions(query))
+        self._conditions = list(_conditions(query, Lesson))
+        self._found = self._all_found() if wanted else None
 
     def count(self, connection: Connection, scope: Scope) -> int:
         """How many there are."""
@@ -111,16 +112,25 @@ class _Chosen:
 
     def facets(self, connection: Connection) -> dict[str, list[tuple[str, int]]]:
         """How many there are of each value, whatever is chosen among the values beside it."""
-        counted = {}
-        for name in FACETS:
-            value, number = getattr(Lesson, name), func.count()
-            statement = select(value, number).where(value != "", *_conditions(self._query, name))
-            if self._terms:
-                found = self._index.matching(self._terms, Scope.ALL).scalar_subquery()
-                statement = statement.where(Lesson.number.in_(found))
-            statement = statement.group_by(value).order_by(number.desc(), value).limit(MOST_VALUES)
-            counted[name] = [(str(row[0]), int(row[1])) for row in connection.execute(statement)]
-        return counted
+        counted = union_all(*(select(self._counted(name).subquery()) for name in FACETS))
+        found: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
+        for name, value, count in connection.execute(counted):
+            found[name].append((str(value), int(count)))
+        for values in found.values():
+            values.sort(key=lambda counted: (-counted[1], counted[0]))
+        return found
+
+    def _counted(self, name: str) -> Select[Any]:
+        """The most frequent values of one facet."""
+        rows: Any = Lesson if self._found is None else self._found.c
+        value, number = getattr(rows, name), func.count()
+        return (
+            select(literal(name).label("facet"), value.label("value"), number.label("count"))
+            .where(value != "", *_conditions(self._query, rows, but=name))
+            .group_by(value)
+            .order_by(number.desc(), value)
+            .limit(MOST_VALUES)
+        )
 
     def _best(self, connection: Connection, total: int) -> list[int]:
         """Scope after scope, each without what the scope before it has."""
@@ -138,6 +148,13 @@ class _Chosen:
             skip, before, seen = max(0, skip - size), scope if reached else None, reached
         return page
 
+    def _all_found(self) -> CTE:
+        """All lessons that have the words: looked for once, counted several times."""
+        statement = self._index.matching(self._terms, Scope.ALL)
+        joined = statement.join(Lesson, _is(statement.selected_columns[0]))
+        columns = [getattr(Lesson, name) for name in (*FILTERS, "number", "started_at", "lesson")]
+        return joined.with_only_columns(*columns).cte("found")
+
     def _numbers(self, scope: Scope, without: Scope | None = None) -> Select[Any]:
         if not self._terms:
             return select(Lesson.number).where(*self._conditions)
@@ -147,7 +164,7 @@ class _Chosen:
             known = self._index.matching(self._terms, without).scalar_subquery()
             statement = statement.where(number.not_in(known))
         if self._conditions:
-            statement = statement.join(Lesson, Lesson.number == number).where(*self._conditions)
+            statement = statement.join(Lesson, _is(number)).where(*self._conditions)
         return statement
 
 
@@ -159,16 +176,21 @@ _ORDERS = {
 }
 
 
-def _conditions(query: Query, but: str = "") -> Iterable[ColumnElement[bool]]:
-    """What the filters demand, those of one name left out."""
+def _is(number: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Joins lessons to what was found. `+ 0` keeps SQLite from looking up each lesson there."""
+    return Lesson.number == number + 0
+
+
+def _conditions(query: Query, rows: Any, but: str = "") -> Iterable[ColumnElement[bool]]:
+    """What the filters demand of `rows`, those of one name left out."""
     for name, values in query.filters.items():
         if name not in FILTERS:
             raise ValueError(f"{name} is no filter")
         if name != but:
-            yield getattr(Lesson, name).in_(list(values))
+            yield getattr(rows, name).in_(list(values))
     if query.since is not None:
-        yield Lesson.started_at >= query.since
+        yield rows.started_at >= query.since
     if query.until is not None:
-        yield Lesson.started_at < query.until
+        yield rows.started_at < query.until
     if query.lessons is not None:
-        yield Lesson.lesson.in_(list(query.lessons))
+        yield rows.lesson.in_(list(query.lessons))

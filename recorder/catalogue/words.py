@@ -11,6 +11,7 @@ Pure. Whoever changes what tokens a text has raises `VERSION`: catalogues are th
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 VERSION = 1
 
@@ -60,8 +61,7 @@ class Term:
 
     def pattern(self) -> re.Pattern[str]:
         """Finds it in a text that `plain` made."""
-        before = "" if self.unspaced else f"(?<![^ {_UNSPACED}])"
-        return re.compile(before + re.escape(self.text))
+        return _pattern(self.text, self.unspaced)
 
 
 def plain(text: str) -> str:
@@ -89,6 +89,12 @@ def terms(query: str) -> list[Term]:
         for unspaced, word in _RUN.findall(plain(query))
     ]
     return list(dict.fromkeys(found))[:MOST_TERMS]
+
+
+@lru_cache(maxsize=256)
+def _pattern(text: str, unspaced: bool) -> re.Pattern[str]:
+    before = "" if unspaced else f"(?<![^ {_UNSPACED}])"
+    return re.compile(before + re.escape(text))
 
 
 def _pairs(run: str) -> list[str]:

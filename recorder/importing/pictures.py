@@ -7,8 +7,6 @@ from typing import Any
 import av
 from av.video.frame import PictureType, VideoFrame
 
-from recorder import codecs
-
 RATE = 90_000
 WIDEST, HIGHEST = 1920, 1080
 
@@ -85,8 +83,15 @@ class Coded:
                 if self._opened is not None:
                     self._opened(data)
                     self._opened = None
-                data = codecs.without_parameter_sets(data)
+                data = _without_parameter_sets(data)
             self._emit(data, packet.pts, packet.is_keyframe)
+
+
+def _without_parameter_sets(keyframe: bytes) -> bytes:
+    """Annex B less SPS, PPS and AUD: the initialisation segment has the sets."""
+    units = (unit.rstrip(b"\0") for unit in keyframe.split(b"\0\0\1")[1:])
+    kept = [unit for unit in units if unit and unit[0] & 31 not in (7, 8, 9)]
+    return b"".join(b"\0\0\0\1" + unit for unit in kept)
 
 
 def _even(pixels: float) -> int:

@@ -47,6 +47,7 @@ def import_file(
     data_dir: Path,
     file: Path,
     wanted: Wanted,
+    catalogue: Catalogue,
     on_note: OnNote = lambda note: None,
     on_progress: OnProgress = lambda at, of: None,
 ) -> Entry:
@@ -66,7 +67,7 @@ def import_file(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     entry = read_entry(target)
-    Catalogue(data_dir).save(entry)
+    catalogue.save(entry)
     return entry
 
 

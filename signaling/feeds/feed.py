@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import resource
 import secrets
 import signal
@@ -131,7 +132,12 @@ class Feed:
         self._told.clear()
         try:
             process = self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *self.spec.command, stdin=PIPE, stdout=PIPE, limit=_MAX_LINE
+                sys.executable,
+                *self.spec.command,
+                stdin=PIPE,
+                stdout=PIPE,
+                limit=_MAX_LINE,
+                env=_environment(),
             )
         except OSError as error:
             return f"No process can be started ({error.strerror})."
@@ -177,6 +183,11 @@ class Feed:
             logger.info("%s is live: %s", self.spec.name, ", ".join(words))
         if state in ("live", "waiting"):
             self.state = str(state)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without our own configuration: it may hold the keys."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("TONGBU_")}
 
 
 def _bound(pid: int) -> None:

@@ -19,10 +19,10 @@ class Feeds:
         self._feeds: dict[str, dict[str, Feed]] = {}
         self._leaving: dict[asyncio.Task[None], Feed] = {}
 
-    def add(self, spec: Spec) -> Feed:
-        """Start a feed. Raises LimitExceeded."""
+    def add(self, spec: Spec, most: int = MAX_OF_LESSON) -> Feed:
+        """Start a feed, one of at most `most` of its lesson. Raises LimitExceeded."""
         own = self._feeds.get(spec.lesson, {})
-        if len(own) >= MAX_OF_LESSON or sum(map(len, self._feeds.values())) >= MAX_OF_NODE:
+        if len(own) >= most or sum(map(len, self._feeds.values())) >= MAX_OF_NODE:
             raise LimitExceeded(
                 f"There are too many already: {MAX_OF_LESSON} of a lesson, {MAX_OF_NODE} of a node."
             )

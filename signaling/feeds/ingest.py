@@ -6,6 +6,7 @@ teacher it gives the lesson itself.
 """
 
 import functools
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from signaling.classroom import Classroom
 from signaling.config import IngestConfig, IngestSource
 from signaling.edge import unix_now
 from signaling.effects import Announced, Effect, Over
-from signaling.errors import NotAllowed
+from signaling.errors import LimitExceeded, NotAllowed
 from signaling.feeds.address import PULLED, allowed, parse
 from signaling.feeds.feed import Feed, Job, Spec
-from signaling.feeds.feeds import Feeds
+from signaling.feeds.feeds import MAX_OF_LESSON, MAX_OF_NODE, Feeds
 from signaling.registry import Registry
+
+logger = logging.getLogger(__name__)
 
 COMMAND = ("-m", "clients.headless.ingest", "--job")
 TOKEN_TTL = 120.0
@@ -94,7 +97,8 @@ class Ingests:
                 functools.partial(self._job, source, identity, name),
                 shown,
                 f"{source.lesson}: the pull of {url.shown}",
-            )
+            ),
+            MAX_OF_NODE if configured else MAX_OF_LESSON,
         )
 
     def _job(self, source: IngestSource, identity: str, name: str) -> Job:
@@ -126,7 +130,10 @@ class Ingests:
         """Somebody gives the lesson now: what the configuration has come along with it."""
         for source in self._config.sources:
             if source.lesson == lesson and source.role != "teacher":
-                self._start(source, configured=True)
+                try:
+                    self._start(source, configured=True)
+                except LimitExceeded as error:
+                    logger.warning("%s: a configured source is not pulled: %s", lesson, error)
 
     def _over(self, lesson: str) -> None:
         """The lesson is over, and all pulls into it but those that bring the next one."""

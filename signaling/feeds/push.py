@@ -59,7 +59,8 @@ class Pushes:
         }
         shown = {"source": wish.source}
         name = f"{lesson}: the push to {url.shown}"
-        return self._feeds.add(Spec(lesson, url, COMMAND, lambda: job, shown, name))
+        spec = Spec(lesson, url, COMMAND, lambda: job, shown, name)
+        return self._feeds.add(spec)
 
     def of(self, lesson: str) -> Sequence[Feed]:
         """A lesson's pushes."""

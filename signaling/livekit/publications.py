@@ -138,8 +138,12 @@ class Publications:
         track = self._publishing.by_uptrack(uptrack)
         if track is None:
             return
-        codec = track.info.mime_type.rpartition("/")[2].lower()
         qualities = taken(streams, track.rids)
+        resting = frozenset(q.quality for q in qualities if not q.enabled)
+        if resting == track.resting:
+            return
+        track.resting = resting
+        codec = track.info.mime_type.rpartition("/")[2].lower()
         update = rtc.SubscribedQualityUpdate(
             track_sid=track.info.sid,
             subscribed_qualities=qualities,
@@ -183,6 +187,7 @@ class Publications:
             self.forbidden(up.id)
             return
         if up.kind == "video":
+            self._on_wanted(up.id, range(max(1, len(up.rids))))  # all, until it is said
             self._classroom.config.media.engine.watch_wanted(up.id, self._on_wanted)
 
     def _unpublish(self, track: Published) -> None:

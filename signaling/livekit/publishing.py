@@ -38,6 +38,8 @@ class Published:
     uptrack: int | None = None
     rids: tuple[str, ...] = ()
     """The simulcast streams in which it is sent, in the order of the offer."""
+    resting: frozenset[int] = frozenset()
+    """Qualities that its client was told that nobody takes."""
 
     @property
     def encrypted(self) -> bool:

@@ -25,6 +25,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest_source, "_LEAD", 1_000.0)
     monkeypatch.setattr(ingest_source, "OPEN_TIMEOUT", 1.0)
     monkeypatch.setattr(ingest_source, "READ_TIMEOUT", 1.0)
+    monkeypatch.setattr(ingest_source, "_IN_VAIN", 60)
 
 
 def pulled(path: Path, **wish: Any) -> tuple[dict[str, str], list[Sent]]:
@@ -227,3 +228,64 @@ def test_no_stream_is_no_source(tmp_path: Path):
     path = write_source(tmp_path / "clip.mp4", video=None)
     with pytest.raises(SourceError, match="neither"):
         Source.open(Wish(f"file://{path}", audio=False))
+
+
+def test_a_picture_without_parameters_is_told_of(tmp_path: Path):
+    """As of an encoder that says them once, to whoever was there at its start."""
+    path = write_source(tmp_path / "clip.ts", options={"g": "30", "aud": "1"})
+    data = path.read_bytes()
+    for unit in (b"\0\0\1\x67", b"\0\0\1\x68"):
+        data = data.replace(unit, unit[:3] + b"\x6c")  # filler
+    path.write_bytes(data)
+    assert "repeat them" in refusal(f"file://{path}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"video": "libx265"}),
+        ({}, {"audio": "aac"}),
+        ({"video": "libx265"}, {"audio": "libopus", "video": "libx264"}),
+        ({"audio": "aac"}, {}),
+    ],
+)
+def test_a_codec_that_changes_is_told_of(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str]
+):
+    """FFmpeg goes on as if nothing had happened, where the transport stream's PIDs stay."""
+    options = {"preset": "ultrafast", "x265-params": "log-level=none"}
+    parts = [
+        write_source(tmp_path / f"{number}.ts", seconds=4, options=options, **part).read_bytes()
+        for number, part in enumerate((before, after))
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(SourceError, match="changed its codec"):
+        pulled(path)
+
+
+def test_another_size_passes(tmp_path: Path):
+    parts = [
+        write_source(tmp_path / f"{size[0]}.ts", size=size).read_bytes()
+        for size in ((320, 180), (640, 360))
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(parts))
+    _, sent = pulled(path)
+    decoder: Any = av.CodecContext.create("h264", "r")
+    sizes = {
+        frame.width for item in of("video", sent) for frame in decoder.decode(av.Packet(item.data))
+    }
+    assert sizes == {320, 640}
+
+
+def test_the_end_of_a_live_source_is_an_error(tmp_path: Path, monkeypatch: Any):
+    clip = write_source(tmp_path / "clip.ts")
+    with clip.open("rb") as stream:
+        monkeypatch.setattr(ingest_source.srt, "Receiver", lambda *arguments: stream)
+        source = Source.open(Wish("srt://192.0.2.1:9"))
+        sent = []
+        with pytest.raises(SourceError, match="has ended"):
+            sent.extend(source.sent())
+        source.close()
+    assert source.kinds == ["video", "audio"]

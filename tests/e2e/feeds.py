@@ -17,7 +17,10 @@ from tests.e2e.classroom import until
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _SCRIPT = Path(__file__).with_name("gstreamer_feeds.py")
 
-PICTURE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=180,framerate=30/1"
+PICTURE = (
+    "videotestsrc is-live=true pattern=ball"
+    " ! video/x-raw,format=I420,width=320,height=180,framerate=30/1"
+)
 SOUND = "audiotestsrc is-live=true wave=ticks ! audioconvert"
 H264 = "x264enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max=30"
 
@@ -34,7 +37,7 @@ OLD_CAMERA = (
 )
 """B-frames and telephone sound."""
 BOX = (
-    f"{PICTURE} ! {H264} ! h264parse ! mpegtsmux name=mux"
+    f"{PICTURE} ! {H264} ! h264parse config-interval=-1 ! mpegtsmux alignment=7 name=mux"
     f" {SOUND} ! opusenc ! opusparse ! mux. mux. ! queue"
 )
 """MPEG-TS, for SRT."""
@@ -98,7 +101,8 @@ class Platform:
             f"record all; record_path {records}; record_unique on; record_suffix -%s.flv; }} }} }}"
         )
         self._process = await asyncio.create_subprocess_exec(
-            "/usr/sbin/nginx", "-c", str(configuration), "-p", str(self.folder)
+            *("/usr/sbin/nginx", "-e", f"{self.folder}/log"),
+            *("-c", str(configuration), "-p", str(self.folder)),
         )
         await until(self._listens, 20, "nginx")
 

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from recorder.archive import read_entry, read_extras, verify
 from recorder.catalogue import Catalogue
 from recorder.policy import Policy, Rule
 from recorder.storage import Storage
+from tests.recorder import tbj
 from tests.recorder.journals import lesson
 from tests.recorder.s3 import BUCKET
 
@@ -122,3 +124,26 @@ def test_the_process_does_what_there_is_to_do(taught: Path, tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert read_entry(taught).chapters == "extras/chapters.vtt"
+
+
+def test_the_worker_has_it_done(folder: Path):
+    """From the journal to thumbnails, by the real processes, and nobody asks for it."""
+    tbj.write(lesson("H264", 4), folder / "journal")
+    command = [sys.executable, "-m", "recorder.worker", "--data-dir", str(folder.parent.parent)]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        patience = time.monotonic() + 60
+        while "extras.json" not in _listed(folder) and time.monotonic() < patience:
+            time.sleep(0.05)
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=30)
+    assert "extras.json" in _listed(folder)
+    assert verify(folder) == []
+    assert read_entry(folder).thumbnails == "extras/thumbnails.vtt"
+
+
+def _listed(folder: Path) -> str:
+    """The last thing that the extras' process writes."""
+    sums = folder / "SHA256SUMS"
+    return sums.read_text() if sums.exists() else ""

@@ -127,3 +127,14 @@ def test_a_folder_and_a_tar_have_all_of_it(folder: Path, record, tmp_path: Path)
 def test_other_readers_take_our_archives(folder: Path, record, codec: str):
     record(lesson(codec, 6))
     validators.check(folder)
+
+
+def test_other_readers_take_lessons_with_breaks_and_changes(folder: Path, record):
+    """A teacher who comes back with another picture, slides that begin late, a hole in between."""
+    journal = Journal().start().publish(3.0, 5, "slides", "H264")
+    coded = loop(video("H264", size=(640, 360)), 4)
+    journal.add(Sender(5, 90_000, capture_delay=0.05).frames(coded, 3.1))
+    lesson("H264", 4, journal=journal, ended=False)
+    lesson("H264", 4, journal=journal, at=14.0, tracks=(3, 4), size=(640, 360))
+    record(journal)
+    validators.check(folder)

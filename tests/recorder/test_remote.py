@@ -8,11 +8,12 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from recorder import upload
+from recorder import policy, upload
 from recorder.archive import LessonFolder, Manifest, entry_from_id
 from recorder.policy import Policy
 from recorder.remote import Remote, byte_range
 from recorder.storage import Storage
+from recorder.web import routes
 from tests.recorder.s3 import BUCKET
 
 DATA = bytes(range(256)) * 10_000
@@ -124,3 +125,26 @@ async def test_without_a_storage_nothing_is_there(folder: Path, tmp_path: Path):
 )
 def test_ranges_are_as_the_rfc_says(header: str, wanted: tuple[int, int, bool] | None):
     assert byte_range(header, 100) == wanted
+
+
+@pytest.mark.parametrize("agent", ["Firefox/150.0", "Version/18.0 Safari/605.1.15"])
+async def test_the_archives_own_routes_find_what_is_in_the_storage(
+    stored: Policy, folder: Path, tmp_path: Path, agent: str
+):
+    policy.write(tmp_path, stored)
+    app = web.Application()
+    app.add_routes(routes(tmp_path, lambda request, lesson, right: None))
+    player = TestClient(TestServer(app), headers={"User-Agent": agent})
+    await player.start_server()
+    try:
+        base = f"/archive/{folder.name}/media/camera"
+        answer = await player.get(f"{base}/000001.m4s", headers={"Range": "bytes=0-9"})
+        assert (answer.status, await answer.read()) == (206, DATA[:10])
+        assert "immutable" in answer.headers["Cache-Control"]
+        answer = await player.get(f"{base}/index.m3u8")
+        assert (answer.status, await answer.text()) == (200, "#EXTM3U\n")
+        assert (await player.get(f"{base}/none.m3u8")).status == 404
+        assert (await player.get(f"{base}/none.m4s")).status == 404
+        assert (await player.get(f"{base}/../../manifest.json")).status == 404
+    finally:
+        await player.close()

@@ -10,7 +10,7 @@ from recorder.archive import read_extras, read_manifest, verify
 from recorder.catalogue import Catalogue
 from recorder.errors import ArchiveError
 from recorder.extras.make import make
-from recorder.repair import rebuild_catalogue, repair
+from recorder.repair import Report, rebuild_catalogue, repair
 from recorder.storage import Storage
 from recorder.verify import faults
 from tests.recorder.journals import Journal, lesson
@@ -19,6 +19,7 @@ from tests.recorder.s3 import BUCKET
 FILES = [
     "manifest.json",
     "SHA256SUMS",
+    "chat.jsonl",
     "extras.json",
     "media/audio.m3u8",
     "media/camera/000001.m4s",
@@ -32,7 +33,9 @@ FILES = [
 
 @pytest.fixture
 def journal() -> Journal:
-    return lesson("H264", 4)
+    journal = Journal().start()
+    journal.event(1.0, "chat", identity="hill", role="school", name="山坡", message="1", text="好")
+    return lesson("H264", 4, journal=journal)
 
 
 @pytest.fixture
@@ -51,6 +54,10 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
+def mended(folder: Path, journal: Journal, storage: Storage | None = None) -> Report:
+    return repair(folder, journal.opener(), Catalogue(folder.parent.parent), storage)
+
+
 def flip(path: Path, at: int = -5) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 4
@@ -64,7 +71,7 @@ def test_a_flipped_bit_is_found_and_mended(taught: Path, journal: Journal, name:
     size = (taught / name).stat().st_size
     flip(taught / name, {"begin": 0, "middle": size // 2, "end": size - 3}[place])
     assert faults(taught)
-    report = repair(taught, journal.opener())
+    report = mended(taught, journal)
     assert report.left == []
     assert report.mended
     assert verify(taught) == []
@@ -75,35 +82,35 @@ def test_a_flipped_bit_is_found_and_mended(taught: Path, journal: Journal, name:
 def test_a_missing_file_is_found_and_made_again(taught: Path, journal: Journal, name: str):
     before = content(taught)
     (taught / name).unlink()
-    assert repair(taught, journal.opener()).left == []
+    assert mended(taught, journal).left == []
     assert content(taught) == before
 
 
 def test_a_vanished_media_folder_is_made_again(taught: Path, journal: Journal):
     before = content(taught)
     shutil.rmtree(taught / "media")
-    assert repair(taught, journal.opener()).left == []
+    assert mended(taught, journal).left == []
     assert content(taught) == before
     assert Catalogue(taught.parent.parent).find(taught.name).state == "complete"
 
 
 def test_a_whole_lesson_is_left_as_it_is(taught: Path, journal: Journal):
     before = content(taught)
-    report = repair(taught, journal.opener())
+    report = mended(taught, journal)
     assert (report.mended, report.left) == ([], [])
     assert content(taught) == before
 
 
 def test_a_damaged_journal_is_told_and_the_media_stays(taught: Path, journal: Journal):
     flip(taught / "journal" / "000000.tbj")
-    report = repair(taught, journal.opener())
+    report = mended(taught, journal)
     assert [fault.name for fault in report.left] == ["journal/000000.tbj"]
 
 
 def test_what_another_version_made_is_replaced_as_a_whole(taught: Path, journal: Journal):
     other = lesson("H264", 4, size=(160, 90))
     (taught / "media" / "camera" / "000001.m4s").unlink()
-    assert repair(taught, other.opener()).left == []
+    assert mended(taught, other).left == []
     assert read_manifest(taught).entry.views[0].width == 160
     assert verify(taught) == []
     assert read_extras(taught).thumbnails
@@ -115,16 +122,16 @@ def test_without_a_journal_the_storage_helps(taught: Path, journal: Journal, way
     before = content(taught)
     shutil.rmtree(taught / "media" / "camera")
     shutil.rmtree(taught / "journal")
-    assert repair(taught, journal.opener(), storage).left == []
+    assert mended(taught, journal, storage).left == []
     assert content(taught) == before
     shutil.rmtree(taught)
-    assert repair(taught, journal.opener(), storage).left == []
+    assert mended(taught, journal, storage).left == []
     assert content(taught) == before
 
 
 def test_what_is_nowhere_is_told(tmp_path: Path, journal: Journal):
     with pytest.raises(ArchiveError, match="neither a journal nor a stored copy"):
-        repair(tmp_path / "lessons" / "20260921-141320-math-00ab", journal.opener())
+        mended(tmp_path / "lessons" / "20260921-141320-math-00ab", journal)
 
 
 def test_a_live_lesson_is_left_alone(folder: Path, journal: Journal):
@@ -133,11 +140,11 @@ def test_a_live_lesson_is_left_alone(folder: Path, journal: Journal):
     with (folder / "journal" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(ArchiveError, match="still being recorded"):
-            repair(folder, journal.opener())
+            mended(folder, journal)
 
 
 def test_the_catalogue_is_made_again(taught: Path):
     data_dir = taught.parent.parent
     (data_dir / "catalogue.sqlite").unlink(missing_ok=True)
-    assert rebuild_catalogue(data_dir, iter([taught])) == 1
+    assert rebuild_catalogue(Catalogue(data_dir), data_dir) == 1
     assert Catalogue(data_dir).find(taught.name).thumbnails

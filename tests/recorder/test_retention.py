@@ -156,3 +156,12 @@ def test_freeing_is_noted(lesson: Path, tmp_path: Path, way):
     assert not (lesson / "media" / "camera" / "000001.m4s").exists()
     assert json.loads((tmp_path / "audit.jsonl").read_text())["what"] == "freed"
     assert [d.action for d in survey(tmp_path, policy, END + 2 * DAY)] == ["keep"]
+
+
+def test_a_hold_counts_even_after_the_decision(lesson: Path, tmp_path: Path):
+    catalogue = Catalogue(tmp_path)
+    decisions = list(survey(tmp_path, Policy(retention=(Rule(1),)), END + 99 * DAY))
+    assert [decision.action for decision in decisions] == ["delete"]
+    catalogue.edit(LESSON, {"hold": True})
+    assert Executor(tmp_path, None, catalogue).carry_out(decisions, 5.0) == 0
+    assert lesson.exists()

@@ -56,7 +56,7 @@ def probe(path: Path, seconds: float, streams: int) -> None:
     )  # fmt: skip
     value = json.loads(told[told.index("{") :])
     assert told.startswith("{"), told
-    assert len(value["streams"]) == streams
+    assert len(value["streams"]) >= streams, "a master may name the sound twice"
     assert all(int(stream["nb_read_packets"]) > 0 for stream in value["streams"])
     assert abs(float(value["format"]["duration"]) - seconds) < 0.5
 

@@ -181,3 +181,14 @@ def test_a_lesson_in_the_storage_is_checked_and_exported(data: Path, tmp_path: P
         assert f"{IDS[1]}: It is not in the storage." in result.output
         assert tongbu(data, "export", "math", str(tmp_path / "x.mp4")).exit_code == 0
         assert (tmp_path / "x.mp4").stat().st_size > 10_000
+
+
+def test_a_lesson_on_hold_is_not_pruned(data: Path, monkeypatch):
+    policy.write(data, Policy(retention=(Rule(1),)))
+    monkeypatch.setattr("signaling.archive_cli.time.time", lambda: 1_790_000_000.0 + 9 * 86_400)
+    assert tongbu(data, "hold", "math").output == f"{IDS[0]}: on hold\n"
+    assert "yes" in tongbu(data, "show", "math").output.split("hold")[1]
+    assert "1 of 2 lessons deleted" in tongbu(data, "prune", "--yes").output
+    assert (data / "lessons" / IDS[0]).exists()
+    tongbu(data, "hold", "math", "--release")
+    assert "1 of 1 lessons deleted" in tongbu(data, "prune", "--yes").output

@@ -127,6 +127,10 @@ def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPa
         ("rtc: {tcp_port: abc}", "rtc.tcp_port: 'abc' should be a valid integer"),
         ("rtc: {tcp_port: true}", "rtc.tcp_port: True is neither a port nor off"),
         ("rtc: {tcp_port: 65536}", "rtc.tcp_port: 65536 should be less than or equal to 65535"),
+        (
+            "recorder: {sound_stops_below: 2000000000}",
+            "sound_stops_below is above video_stops_below: video yields first",
+        ),
         ("port: 70000", "port: 70000 should be less than or equal to 65535"),
         ("rtc: {shards: many}", "rtc.shards: 'many' is neither auto nor a number from 1 to 64"),
         ("rtc: {shards: 0}", "rtc.shards: 0 is neither auto nor"),

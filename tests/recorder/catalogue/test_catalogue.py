@@ -1,6 +1,7 @@
 """The catalogue: found, edited, and made again from the archives."""
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,7 +182,7 @@ def test_a_lost_or_damaged_file_is_made_again(tmp_path: Path, damage: str, opene
 
 
 @pytest.mark.parametrize("first_page", [1, 2, 20])
-def test_damage_within_is_found_at_the_next_start(tmp_path: Path, first_page: int, opened: Open):
+def test_damage_within_is_found_in_use_and_mended(tmp_path: Path, first_page: int, opened: Open):
     for number in range(30):
         archived(tmp_path, entry(number, notes="分数" * 200))
     first = opened(tmp_path)
@@ -193,8 +194,11 @@ def test_damage_within_is_found_at_the_next_start(tmp_path: Path, first_page: in
         data[place : place + 64] = bytes(range(64))
     path.write_bytes(data)
     again = opened(tmp_path)
-    again.reconcile(tmp_path)
-    assert again.search(Query("分数")).total == 30
+    again.reconcile(tmp_path)  # as the worker does at its start
+    query = Query("分数", facets=True)
+    with suppress(DatabaseError):  # it may have been found by then
+        again.search(query)
+    assert again.search(query).total == 30
     assert list(tmp_path.glob(FILE + "*.damaged"))
 
 

@@ -27,7 +27,9 @@ def lesson_of(data_dir: Path, entry: Entry) -> Path:
 
 def imported(tmp_path: Path, path: Path, **wanted: object) -> tuple[Path, list[str]]:
     notes: list[str] = []
-    entry = import_file(tmp_path, path, replace(Wanted(), **wanted), notes.append)
+    entry = import_file(
+        tmp_path, path, replace(Wanted(), **wanted), Catalogue(tmp_path), notes.append
+    )
     lesson = lesson_of(tmp_path, entry)
     assert verify(lesson) == []
     assert Catalogue(tmp_path).find(entry.id) == read_entry(lesson)
@@ -121,7 +123,10 @@ def test_sound_that_begins_late_stays_late(tmp_path: Path):
 
 def test_progress_is_told(tmp_path: Path):
     told: list[tuple[float, float]] = []
-    import_file(tmp_path, film(tmp_path / "x.mp4"), Wanted(), on_progress=lambda *a: told.append(a))
+    path = film(tmp_path / "x.mp4")
+    import_file(
+        tmp_path, path, Wanted(), Catalogue(tmp_path), on_progress=lambda *a: told.append(a)
+    )
     assert told
     assert all(0 <= at <= of + 1 for at, of in told)
 
@@ -132,7 +137,7 @@ def test_progress_is_told(tmp_path: Path):
 def refused(tmp_path: Path, path: Path) -> str:
     before = set((tmp_path / "lessons").glob("*")) if (tmp_path / "lessons").exists() else set()
     with pytest.raises((MediaError, ArchiveError)) as caught:
-        import_file(tmp_path, path, Wanted())
+        import_file(tmp_path, path, Wanted(), Catalogue(tmp_path))
     assert not list(tmp_path.glob(".import-*")), "nothing half done is left"
     if (tmp_path / "lessons").exists():
         assert set((tmp_path / "lessons").glob("*")) == before
@@ -184,7 +189,7 @@ def test_damaged_films_end_in_a_lesson_or_a_sentence(tmp_path: Path):
         path = tmp_path / f"damaged-{number}.mp4"
         path.write_bytes(data)
         with suppress(MediaError):
-            entry = import_file(tmp_path, path, Wanted())
+            entry = import_file(tmp_path, path, Wanted(), Catalogue(tmp_path))
             assert verify(lesson_of(tmp_path, entry)) == []
         assert not list(tmp_path.glob(".import-*"))
 

@@ -48,9 +48,9 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Spec]:
     specs: list[Spec] = []
     add = Feeds.add
 
-    def note(self: Feeds, spec: Spec) -> Any:
+    def note(self: Feeds, spec: Spec, most: int = 8) -> Any:
         specs.append(spec)
-        return add(self, spec)
+        return add(self, spec, most)
 
     monkeypatch.setattr(Feeds, "add", note)
     monkeypatch.setattr(ingest, "COMMAND", ("-c", _SAY))

@@ -70,9 +70,9 @@ async def test_it_tells_how_it_is(begin: Callable[..., Feed]) -> None:
     )
     await until(lambda: one.state == "live")
     described = one.describe()
-    job, arguments = json.loads(str(described.pop("video")))
+    job, *others = json.loads(str(described.pop("video")))
     assert job == {"url": URL}
-    assert "geheim" not in str(arguments)
+    assert "geheim" not in str(others)
     assert described == {
         "id": one.id,
         "url": "rtsp://127.0.0.1/x",

@@ -108,7 +108,8 @@ async def test_a_publisher_hears_which_layers_are_taken(house: House) -> None:
         infos = await anna.publish(*TRACKS)
         camera = house.uptrack("1")
         assert anna.peer
-        await anna.peer.say(fake_media.LayersWanted(camera, [0]))
+        for streams in ([2], [0, 2], [0], [0]):  # what changes nothing is not told
+            await anna.peer.say(fake_media.LayersWanted(camera, streams))
         update = await anna.hear("subscribed_quality_update")
         assert update.track_sid == infos[1].sid
         taken = [quality.enabled for quality in update.subscribed_qualities]
@@ -117,6 +118,7 @@ async def test_a_publisher_hears_which_layers_are_taken(house: House) -> None:
         await anna.peer.say(fake_media.LayersWanted(camera, []))
         update = await anna.hear("subscribed_quality_update")
         assert not any(quality.enabled for quality in update.subscribed_qualities)
+        assert anna.count("subscribed_quality_update") == 2
 
 
 async def test_a_section_that_stops_sending_is_unpublished(house: House) -> None:

@@ -1,5 +1,6 @@
 """Details to filter by, edits, and an index of words."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+_DIGITS = re.compile("[0-9a-f]{4}")
 _TEXTS = ("school", "subject", "grade", "teacher", "series", "language")
 
 
@@ -58,7 +60,7 @@ def _make_search(dialect: str) -> None:
         # Tokens come ready and parted by spaces; `ascii` takes all that is not ASCII as a letter.
         op.execute(
             "CREATE VIRTUAL TABLE search USING fts5"
-            "(head, facts, body, tokenize='ascii', prefix='1 2')"
+            "(head, facts, body, tokenize='ascii', prefix='1')"
         )
         return
     op.execute(
@@ -123,9 +125,10 @@ def _lesson(number: int, row: Any) -> dict[str, Any]:
 
 
 def _number(lesson_id: str, started_at: float) -> int:
-    """The second at which it began, and room for others of that second."""
+    """The second at which it began, and the digits that its id ends with."""
     try:
         moment = datetime.strptime(lesson_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
         moment = started_at
-    return max(0, int(moment)) << 16
+    digits = lesson_id[-4:]
+    return (max(0, int(moment)) << 16) + (int(digits, 16) if _DIGITS.fullmatch(digits) else 0)
