@@ -18,6 +18,10 @@ NAMES = (
     "peers",
     "rfc8867",
     "weaklink",
+    "recording",
+    "broadcast",
+    "catalogue",
+    "recorder-crash",
 )
 
 
@@ -26,7 +30,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--list", action="store_true", help="the benchmarks there are")
     commands = parser.add_subparsers(dest="name")
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
+    modules = {
+        name: importlib.import_module(f"benchmarks.{name.replace('-', '_')}") for name in NAMES
+    }
     for name, module in modules.items():
         summary = (module.__doc__ or "").splitlines()[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)

@@ -19,10 +19,14 @@ from typing import Any
 import av
 import numpy as np
 
+from recorder.codecs import template
+
 FPS = 30
 GOP_SECONDS = 2
 CLIP_SECONDS = 8
 EPOCH_US = 1_790_000_000_000_000
+FLUSH_SECONDS = 0.05
+"""The engine's writer hands to the kernel what it has so often."""
 
 _MTU = 1_200
 _EVENT, _RTP, _SENDER_REPORT, _END = 1, 2, 3, 4
@@ -65,26 +69,65 @@ def write(directory: Path, clip: Clip, seconds: float) -> None:
         (directory / "00000001.tbj").open("wb", buffering=1 << 20) as file,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for record in records(clip, seconds):
+        for _, record in timed(clip, seconds):
             file.write(record)
+        file.write(end(seconds))
 
 
-def records(clip: Clip, seconds: float) -> Iterator[bytes]:
-    """The journal, record by record; the first is the segment's header."""
-    head = struct.pack("<8sHHIQI", b"TONGBUJ1", 1, 32, 1, EPOCH_US, 0)
-    yield head + struct.pack("<I", zlib.crc32(head))
-    yield _event(0, type="lesson_started", lesson="bench", title="Bench", id="")
-    yield _event(0, **_track(_AUDIO, "audio", "microphone", "opus"))
-    yield _event(0, **_track(_VIDEO, "video", "camera", "H264"))
+def batches(clip: Clip, seconds: float, epoch_us: int = EPOCH_US) -> Iterator[tuple[float, bytes]]:
+    """The journal as it reaches the kernel: when, and what."""
+    due = 0.0
+    waiting: list[bytes] = []
+    for at, record in timed(clip, seconds, epoch_us):
+        if at >= due + FLUSH_SECONDS:
+            yield due + FLUSH_SECONDS, b"".join(waiting)
+            due, waiting = due + FLUSH_SECONDS, []
+        waiting.append(record)
+    yield due + FLUSH_SECONDS, b"".join(waiting)
+
+
+def timed(clip: Clip, seconds: float, epoch_us: int = EPOCH_US) -> Iterator[tuple[float, bytes]]:
+    """The journal, record by record, each with its time; the first is the segment's header."""
+    head = struct.pack("<8sHHIQI", b"TONGBUJ1", 1, 32, 1, epoch_us, 0)
+    yield 0, head + struct.pack("<I", zlib.crc32(head))
+    yield 0, _event(epoch_us, type="lesson_started", lesson="bench", title="Bench", id="")
+    yield 0, _event(epoch_us, **_track(_AUDIO, "audio", "microphone", "opus"))
+    yield 0, _event(epoch_us, **_track(_VIDEO, "video", "camera", "H264"))
     sequences = {_AUDIO: itertools.count(), _VIDEO: itertools.count()}
     for turn in range(int(seconds // CLIP_SECONDS) + 1):
         for track, frame, at in _in_order(clip, turn * CLIP_SECONDS):
             if at < seconds:
-                yield from _packets(track, frame.data, at, sequences[track])
-        for second in range(CLIP_SECONDS):
-            if turn * CLIP_SECONDS + second < seconds:
-                yield from _reports(turn * CLIP_SECONDS + second)
-    yield _record(_END, 0, _us(seconds), b"")
+                for packet in _packets(track, frame.data, at, sequences[track], epoch_us):
+                    yield at, packet
+                if track == _VIDEO and at.is_integer():
+                    for report in _reports(at, epoch_us):
+                        yield at, report
+
+
+def end(seconds: float) -> bytes:
+    """The record that ends a journal in good order."""
+    return _record(_END, 0, EPOCH_US + _us(seconds), b"")
+
+
+def as_mp4(clip: Clip, path: Path) -> None:
+    """The clip as a file that a teacher can publish."""
+    with (
+        av.open(str(path), "w", format="mp4") as out,
+        template("H264", clip.video[0].data) as picture,
+        template("opus", b"") as sound,
+    ):
+        streams = {
+            kind: out.add_stream_from_template(source.streams[0], opaque=True)
+            for kind, source in ((_VIDEO, picture), (_AUDIO, sound))
+        }
+        out.start_encoding()
+        for track, frame, at in _in_order(clip, 0):
+            packet = av.Packet(frame.data)
+            packet.stream = streams[track]
+            packet.time_base = Fraction(1, 90_000)
+            packet.pts = packet.dts = round(at * 90_000)
+            packet.is_keyframe = track == _AUDIO or at % GOP_SECONDS == 0
+            out.mux_one(packet)
 
 
 def _in_order(clip: Clip, offset: int) -> list[tuple[int, Coded, float]]:
@@ -105,25 +148,27 @@ def _track(number: int, kind: str, source: str, codec: str) -> dict[str, Any]:
     }
 
 
-def _event(at: float, **fields: Any) -> bytes:
-    return _record(_EVENT, 0, _us(at), json.dumps(fields).encode())
+def _event(epoch_us: int, **fields: Any) -> bytes:
+    return _record(_EVENT, 0, epoch_us, json.dumps(fields).encode())
 
 
-def _reports(at: float) -> Iterator[bytes]:
-    ntp = round((EPOCH_US / 1e6 + _NTP_UNIX + at) * 2**32)
+def _reports(at: float, epoch_us: int) -> Iterator[bytes]:
+    ntp = round((epoch_us / 1e6 + _NTP_UNIX + at) * 2**32)
     for track in (_AUDIO, _VIDEO):
         body = struct.pack("<QI", ntp, _timestamp(track, at))
-        yield _record(_SENDER_REPORT, track, _us(at + 0.03), body)
+        yield _record(_SENDER_REPORT, track, epoch_us + _us(at + 0.03), body)
 
 
-def _packets(track: int, data: bytes, at: float, sequence: Iterator[int]) -> Iterator[bytes]:
+def _packets(
+    track: int, data: bytes, at: float, sequence: Iterator[int], epoch_us: int
+) -> Iterator[bytes]:
     """RFC 7587: a packet; RFC 6184: single NAL units, or FU-A."""
     payloads = [data] if track == _AUDIO else list(_payloads(data))
     for number, payload in enumerate(payloads, 1):
         marker = 0x80 if number == len(payloads) else 0
         head = (0x80, 96 | marker, next(sequence) & 0xFFFF, _timestamp(track, at), track)
         body = struct.pack(">BBHII", *head) + payload
-        yield _record(_RTP, track, _us(at + 0.03), body)
+        yield _record(_RTP, track, epoch_us + _us(at + 0.03), body)
 
 
 def _payloads(data: bytes) -> Iterator[bytes]:
@@ -147,7 +192,7 @@ def _timestamp(track: int, at: float) -> int:
 
 
 def _us(at: float) -> int:
-    return EPOCH_US + round(at * 1e6)
+    return round(at * 1e6)
 
 
 def _video(width: int, height: int, bits_per_second: int) -> list[Coded]:
@@ -172,10 +217,10 @@ def _video(width: int, height: int, bits_per_second: int) -> list[Coded]:
 
 
 def _picture(number: int, width: int, height: int) -> np.ndarray[Any, Any]:
-    noise = np.random.default_rng(number).integers(0, 24, (height // 8, width // 8))
+    noise = np.random.default_rng(number).integers(0, 24, (height // 8 + 1, width // 8 + 1))
     rows, columns = np.ogrid[:height, :width]
     drift = (rows + columns * 2 + number * 5) // 3 % 160
-    picture: np.ndarray[Any, Any] = drift + noise.repeat(8, 0).repeat(8, 1) + 40
+    picture: np.ndarray[Any, Any] = drift + noise.repeat(8, 0).repeat(8, 1)[:height, :width] + 40
     return picture.astype(np.uint8)
 
 

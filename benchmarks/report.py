@@ -26,6 +26,7 @@ RUNS = {
     "latency": "latency --sweep --seconds 8",
     "joins": "joins",
     "memory": "memory",
+    "signaling": "signaling",
     "flood": "flood",
     "peers": "peers",
     "rfc8867": "rfc8867",

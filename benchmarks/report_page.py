@@ -101,6 +101,7 @@ _TITLES = {
     "latency": "Latency",
     "joins": "Joins",
     "memory": "Memory",
+    "signaling": "Signalling",
     "flood": "Under a flood",
     "peers": "Beside other servers",
     "rfc8867": "Congestion control",
@@ -122,8 +123,9 @@ def _section(run: Run, plots: Mapping[str, str]) -> Iterator[str]:
         "latency": _latency,
         "peers": _peers,
         "rfc8867": report_rfc8867.section,
+        "signaling": _signaling,
+        "weaklink": _weaklink,
     }
-    tables = {"capacity": _capacity, "latency": _latency, "peers": _peers, "weaklink": _weaklink}
     yield from tables.get(run.name, _plain)(run.answer)
 
 
@@ -198,6 +200,29 @@ def _peers(answer: Mapping[str, Any]) -> Iterator[str]:
             for name, settings in answer["settings"].items()
         ),
     )
+
+
+def _signaling(answer: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        "Participants by LiveKit's protocol, without media, in one lesson. Bytes are what one was "
+        "told from its own join to when all were there: the mean of the schools, and the first's, "
+        "who saw all others come. In a crowd schools are not told of those that only listen."
+    )
+    columns = {
+        "joins_per_second": "joins a second",
+        "ms_per_join": "CPU ms a join",
+        "idle_us_per_second": "CPU us a second, idle",
+        "rss_kb": "memory, kB",
+        "bytes_mean": "bytes, mean",
+        "bytes_first": "bytes, first",
+        "bytes_total_per_n2": "all bytes / N^2",
+        "messages_mean": "messages, mean",
+    }
+    rows = (
+        [int(size), *(row.get(key, "") for key in columns)]
+        for size, row in answer["by_participants"].items()
+    )
+    yield _table(("participants", *columns.values()), rows)
 
 
 def _weaklink(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -84,6 +84,19 @@ class Entry:
     thumbnails: str | None = None
     """WebVTT for the seek bar; known once the extras are made, as `chapters` is."""
     chapters: str | None = None
+    school: str = ""
+    subject: str = ""
+    grade: str = ""
+    teacher: str = ""
+    series: str = ""
+    language: str = ""
+    """A tag of RFC 5646."""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    hold: bool = False
+    """It must not be removed, whatever the rules say (see `details.py`)."""
+    keep_until: float | None = None
+    """Unix seconds until which it stays; None leaves that to the rules."""
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Entry":
@@ -91,8 +104,8 @@ class Entry:
         try:
             views = tuple(View(**view) for view in value["views"])
             audio = value["audio"] and Audio(**value["audio"])
-            downloads = tuple(value["downloads"])
-            return cls(**{**value, "views": views, "audio": audio, "downloads": downloads})
+            lists = {name: tuple(value.get(name, ())) for name in ("downloads", "tags")}
+            return cls(**{**value, "views": views, "audio": audio, **lists})
         except (KeyError, TypeError) as error:
             raise ArchiveError(f"not an archive entry: {error}") from error
 
@@ -105,7 +118,7 @@ class Gap:
     start_s: float
     duration_s: float
     reason: str
-    """loss, silence (muted, or nothing sent) or reconnected."""
+    """One of `gaps.Reason`."""
 
 
 @dataclass(slots=True)
@@ -242,7 +255,7 @@ def read_manifest(lesson: Path) -> Manifest:
         entry = Entry.from_json(value.pop("entry"))
         gaps = [Gap(**gap) for gap in value.pop("gaps")]
         return Manifest(entry=entry, gaps=gaps, **value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArchiveError) as error:
         raise ArchiveError(f"{lesson.name}: the manifest cannot be read: {error}") from error
 
 

@@ -9,6 +9,7 @@ already ask for what is new only (EXT-X-SKIP). A segment's text is made once, wh
 """
 
 import enum
+import gzip
 import math
 import re
 from collections import deque
@@ -45,6 +46,20 @@ class Range:
     file: str
     offset: int
     size: int
+
+
+class Rendered:
+    """A playlist, and what it is on the wire: nine tenths of it are the same words."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._compressed = b""
+
+    @property
+    def compressed(self) -> bytes:
+        """By gzip; made when it is first asked for."""
+        self._compressed = self._compressed or gzip.compress(self.text.encode(), 5, mtime=0)
+        return self._compressed
 
 
 @dataclass(slots=True)
@@ -97,7 +112,7 @@ class LiveRendition:
 
     @property
     def last(self) -> tuple[int, int]:
-        """The numbers of the newest segment and of its newest part; (-1, -1) for none."""
+        """The numbers of the newest segment and of its newest part; -1 for what there is not."""
         newest = self._open if self._open.parts or not self._closed else self._closed[-1]
         return (newest.number, len(newest.parts) - 1) if self.playable else (-1, -1)
 
@@ -207,9 +222,10 @@ class LiveRendition:
     def report(self, base: str) -> str:
         """What the other playlists say of this one (RFC 8216bis, 4.4.5.4)."""
         segment, part = self.last
+        last_part = f",LAST-PART={part}" if part >= 0 else ""
         return (
             f'#EXT-X-RENDITION-REPORT:URI="{base}{self.name}/index.m3u8",'
-            f"LAST-MSN={segment},LAST-PART={part}\n"
+            f"LAST-MSN={segment}{last_part}\n"
         )
 
     def _begin(self, start: float) -> None:
@@ -277,7 +293,7 @@ class LiveLesson:
         self.renditions: dict[str, LiveRendition] = {}
         self.version = 0
         """Grows with every piece of news."""
-        self._rendered: dict[tuple[str, bool], tuple[int, str]] = {}
+        self._rendered: dict[tuple[str, bool], tuple[int, Rendered]] = {}
 
     def handle(self, news: News) -> None:
         """Take a piece of news of this lesson."""
@@ -297,13 +313,14 @@ class LiveLesson:
                 for rendition in self.renditions.values():
                     rendition.end()
 
-    def media_playlist(self, name: str, *, skip: bool) -> str:
+    def media_playlist(self, name: str, *, skip: bool) -> "Rendered":
         """A rendition's playlist; made once for all who ask. Raises KeyError."""
         known = self._rendered.get((name, skip))
         if known is None or known[0] != self.version:
             others = [other for other in self.renditions.values() if other.name != name]
             reports = "".join(other.report("../") for other in others if other.playable)
-            known = self.version, self.renditions[name].render(reports, skip=skip)
+            text = self.renditions[name].render(reports, skip=skip)
+            known = self.version, Rendered(text)
             self._rendered[name, skip] = known
         return known[1]
 

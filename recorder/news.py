@@ -7,7 +7,7 @@ Numbers of segments and parts begin at 0; times are seconds of the lesson.
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from recorder.errors import RecorderError
 
@@ -33,8 +33,7 @@ class Opened:
     height: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part is on disk: `size` bytes at `offset` of its segment's file."""
 
     lesson: str
@@ -80,7 +79,9 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 def encode(news: News) -> str:
     """The line, without its end."""
-    if type(news) is Part:  # five a second of each rendition: json would cost three times as much
+    if isinstance(
+        news, Part
+    ):  # five a second of each rendition: json would cost three times as much
         return (
             f'{{"news":"part","lesson":"{news.lesson}","rendition":"{news.rendition}",'
             f'"segment":{news.segment},"number":{news.number},"offset":{news.offset},'

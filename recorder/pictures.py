@@ -49,12 +49,15 @@ class Poster:
         return next((picture for picture in pictures if picture), None)
 
 
+def poster_of(frame: VideoFrame) -> bytes | None:
+    """A JPEG of a picture, or None when it is too dark to be shown. Raises av.FFmpegError."""
+    return None if _luma(frame) < _DARK else _jpeg(frame)
+
+
 def _picture(codec: str, keyframe: bytes) -> bytes | None:
     try:
         frame = _decode(codec, keyframe)
-        if frame is None or _luma(frame) < _DARK:
-            return None
-        return _jpeg(frame)
+        return poster_of(frame) if frame is not None else None
     except av.FFmpegError:  # a poster is not worth a lesson
         return None
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import av
 
 from recorder import codecs
-from recorder.archive import Gap, LessonFolder, View
+from recorder.archive import LessonFolder, View
 from recorder.cmaf import length_prefixed
 from recorder.errors import MediaError
+from recorder.gaps import Gaps
 from recorder.mux import VIDEO_RATE, init_segment
 from recorder.playlist import Stream
 from recorder.segments import PART_SECONDS, Segmenter, segment_name
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 HOLD_US = 6_000_000
 """A video source silent for longer is held; also the longest held sample."""
 
-GAPS_KEPT = 1_000
-"""Gaps a manifest lists for one source; the rest is counted."""
-
 _HOLD = HOLD_US * 9 // 100
 _SEGMENT = VIDEO_RATE * 19 // 10  # a 2 s GOP of a camera that is a little fast is a segment too
 _AUDIO_SEGMENT = codecs.OPUS_RATE * 2
@@ -41,33 +39,6 @@ _SLIDES = "slides"
 _SLIDES_PART = 1.0  # seconds; a shared screen that stands still is sent once a second
 _FRAME = VIDEO_RATE // 30  # how long the last frame of a lesson is shown
 _TOLERANCE = 480  # samples an Opus packet may be off before silence goes in, or it is dropped
-_NOTABLE_GAP_US = 1_000_000
-
-
-class Gaps:
-    """The stretches of a source without media, from the first frame to the last."""
-
-    def __init__(self, source: str) -> None:
-        self.listed: list[Gap] = []
-        self.omitted = 0
-        self._source = source
-        self._end_us: int | None = None
-        self._track = 0
-
-    def note(self, start_us: int, end_us: int, track: int, *, loss: bool) -> None:
-        """Media of `track` from `start_us` to `end_us`, packets before it lost or not."""
-        if self._end_us is not None and start_us - self._end_us >= _NOTABLE_GAP_US:
-            reconnected = track != self._track
-            self._add(start_us, "reconnected" if reconnected else "loss" if loss else "silence")
-        self._end_us, self._track = end_us, track
-
-    def _add(self, until_us: int, reason: str) -> None:
-        if len(self.listed) == GAPS_KEPT:
-            self.omitted += 1
-            return
-        start_us = self._end_us or 0
-        gap = Gap(self._source, start_us / 1e6, (until_us - start_us) / 1e6, reason)
-        self.listed.append(gap)
 
 
 class _Rendition:

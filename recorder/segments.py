@@ -18,6 +18,7 @@ from recorder.playlist import MediaPlaylist, Segment
 PART_SECONDS = 0.2
 """How long a part is wished to be."""
 
+_SYNC, _DELTA = cmaf.SYNC, cmaf.DELTA
 _SHORTEST = 0.85  # of its target a part must last, says RFC 8216bis (4.4.3.7)
 _SLACK = 1.1  # uneven samples may make a part so much longer than wished
 
@@ -94,6 +95,8 @@ class Segmenter:
         self._samples: list[bytes] = []  # of the part
         self._table: list[int] = []
         self._part_start = self._part_end = 0
+        self._early = self._latest = 0  # where the part may end, and must
+        self._may_end = 0  # where the segment may
 
     def open(self, init: Init) -> None:
         """Begin a new init segment."""
@@ -119,19 +122,22 @@ class Segmenter:
 
     def add(self, data: bytes, start: int, end: int, sync: bool, last: bool) -> bool:
         """Add a sample; with `last`, the next one may begin a segment. True when one was closed."""
-        if self._table and end - self._part_start > self._longest:
+        table = self._table
+        if end > self._latest and table:
             self._end_part()
-        if not self._table:
-            self._part_start = start
+            table = self._table
+        if not table:
             if self._file is None:
                 self._begin(start)
+            self._part_start = start
+            self._latest, self._early = start + self._longest, start + self._enough
         self._samples.append(data)
-        self._table += (end - start, len(data), cmaf.SYNC if sync else cmaf.DELTA)
+        table += (end - start, len(data), _SYNC if sync else _DELTA)
         self._part_end = end
-        if last and end - self._start >= self._shortest:
+        if last and end >= self._may_end:
             self.close()
             return True
-        if end - self._part_start >= self._enough:
+        if end >= self._early:
             self._end_part()
         return False
 
@@ -161,13 +167,14 @@ class Segmenter:
         name = f"{self.name}/{segment_name(self.playlist.count)}"
         self._file = SegmentFile(self._folder.media / name)
         self._start, self._parts, self._listed = start, 0, True
+        self._may_end = start + self._shortest
 
     def _end_part(self) -> None:
         assert self._file is not None  # a sample was added
         assert self.init is not None
         self._chunks += 1
         data = cmaf.chunk(self._chunks, self._part_start, self._samples, self._table)
-        independent = self._table[2] == cmaf.SYNC
+        independent = self._table[2] == _SYNC
         self._samples, self._table = [], []
         offset, duration = self._file.size, self._part_end - self._part_start
         self._file.append(data)

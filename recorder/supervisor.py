@@ -12,6 +12,9 @@ from pathlib import Path
 
 from recorder.news import News, NewsError, decode
 
+DATABASE = "TONGBU_ARCHIVE__DATABASE"
+"""The variable of the environment by which the worker is told the catalogue's URL."""
+
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 10.0
 _GOOD_LIFE = 10.0  # a worker that lived so long is started again at once
@@ -32,8 +35,11 @@ class Supervisor:
         on_state: Callable[[str], None] | None = None,
         command: Sequence[str] = (sys.executable, "-m", "recorder.worker"),
         on_news: Callable[[News], None] | None = None,
+        database: str = "",
     ) -> None:
+        """`database`: the catalogue's URL, if it is not in the data folder; it has a password."""
         self._data_dir = data_dir
+        self._database = database
         self._command = command
         self._on_state = on_state or (lambda state: None)
         self._on_news = on_news or (lambda news: None)
@@ -105,7 +111,10 @@ class Supervisor:
 
     async def _spawn(self) -> Process:
         arguments = ["--data-dir", str(self._data_dir), "--parent", str(os.getpid())]
-        return await asyncio.create_subprocess_exec(*self._command, *arguments, stdout=PIPE)
+        environment = {**os.environ, DATABASE: self._database}  # nobody else can read it there
+        return await asyncio.create_subprocess_exec(
+            *self._command, *arguments, stdout=PIPE, env=environment
+        )
 
 
 async def _end(process: Process, timeout: float) -> None:  # noqa: ASYNC109

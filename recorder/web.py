@@ -6,15 +6,19 @@ lesson that is live in `web_live.py`.
 
 import asyncio
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from aiohttp import web
 
 from recorder.catalogue import Catalogue
+from recorder.errors import StorageError
 from recorder.playlist import for_safari
+from recorder.remote import Remote, unavailable
 from recorder.web_access import Access, Authorize, error
 from recorder.web_api import ArchiveApi
-from recorder.web_live import FOREVER, Broadcast, kept
+from recorder.web_live import FOREVER, Broadcast, asks_for_safari, kept
 
 _TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -22,34 +26,42 @@ _TYPES = {
     ".m4s": "video/iso.segment",
     ".webm": "video/webm",
     ".jpg": "image/jpeg",
+    ".vtt": "text/vtt",
+    ".json": "application/json",
 }
-_CHANGING = {".m3u8", ".jpg"}
+_CHANGING = {".m3u8", ".jpg", ".vtt", ".json"}
 _PERMISSION_SECONDS = 10  # that a cache may rely on a permission
 _NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
 def routes(
-    data_dir: Path, authorize: Authorize, broadcast: Broadcast | None = None
+    data_dir: Path,
+    authorize: Authorize,
+    broadcast: Broadcast | None = None,
+    database: str = "",
 ) -> list[web.RouteDef]:
-    """The routes to add to a node's application; `broadcast` has the lessons that are live.
+    """The routes to add to a node's application.
 
-    Raises CatalogueError.
+    `broadcast` has the lessons that are live, `database` is as `Catalogue` takes it.
+
+    Raises CatalogueError, or another RecorderError when the storage makes no sense.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     lessons = data_dir / "lessons"
-    access = Access(Catalogue(data_dir), authorize)
+    access = Access(Catalogue(data_dir, database), authorize)
     return [
         *ArchiveApi(access, lessons).routes(),
-        *_Media(access, lessons, broadcast or Broadcast()).routes(),
+        *_Media(access, lessons, broadcast or Broadcast(), Remote(data_dir)).routes(),
     ]
 
 
 class _Media:
     """The files of the lessons' media folders."""
 
-    def __init__(self, access: Access, lessons: Path, broadcast: Broadcast) -> None:
+    def __init__(self, access: Access, lessons: Path, broadcast: Broadcast, remote: Remote) -> None:
         self._access = access
         self._lessons = lessons
+        self._remote = remote
         self._broadcast = broadcast
 
     def routes(self) -> list[web.RouteDef]:
@@ -73,12 +85,19 @@ class _Media:
             answer = await self._broadcast.serve(request, lesson_id, name, folder)
             if answer is not None:
                 return answer
-        if path is None or not await asyncio.to_thread(path.is_file):
-            raise error(web.HTTPNotFound, "There is no such file in this lesson.")
-        if path.suffix == ".m3u8" and "opus" in request.query:
-            return await self._for_safari(path)
+        if path is None:
+            raise _no_such_file()
+        here = await asyncio.to_thread(path.is_file)
+        if path.suffix == ".m3u8" and asks_for_safari(request):
+            text = path.read_text if here else partial(self._remote.text, lesson_id, name)
+            return await self._for_safari(text)
         headers = {"Content-Type": _TYPES[path.suffix], **self._caching(lesson_id, path)}
-        return web.FileResponse(path, headers=headers)
+        if here:
+            return web.FileResponse(path, headers=headers)
+        stored = await self._remote.serve(request, lesson_id, name, headers)
+        if stored is None:
+            raise _no_such_file()
+        return stored
 
     def _caching(self, lesson_id: str, path: Path) -> dict[str, str]:
         """A segment is immutable once it is whole, which nobody but a manifest says later on."""
@@ -89,8 +108,13 @@ class _Media:
             return kept(FOREVER, immutable=True)
         return {"Cache-Control": "no-store"}
 
-    async def _for_safari(self, path: Path) -> web.Response:
-        text = for_safari(await asyncio.to_thread(path.read_text))
+    async def _for_safari(self, read: Callable[[], str]) -> web.Response:
+        try:
+            text = for_safari(await asyncio.to_thread(read))
+        except FileNotFoundError:
+            raise _no_such_file() from None
+        except StorageError:
+            return unavailable()
         headers = {"Cache-Control": "no-cache"}
         return web.Response(text=text, content_type=_TYPES[".m3u8"], headers=headers)
 
@@ -103,3 +127,7 @@ class _Media:
         path = media.joinpath(*parts)
         inside = path.resolve().is_relative_to(media.resolve())
         return path if inside and path.suffix in _TYPES else None
+
+
+def _no_such_file() -> web.HTTPException:
+    return error(web.HTTPNotFound, "There is no such file in this lesson.")

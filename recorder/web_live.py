@@ -26,7 +26,9 @@ PATIENCE = 3.0 * playlist.TARGET_SECONDS
 FOREVER = 31_536_000
 """Seconds that what never changes may be kept."""
 
-_LINGER = 60.0  # seconds that parts of a lesson that has ended can still be had
+LINGER = 60.0
+"""Seconds that parts of a lesson that has ended can still be had."""
+
 _SOON = 1  # seconds that the newest playlist may be kept
 _WHILE = 6 * playlist.TARGET_SECONDS  # seconds that an answer to a directive may be kept
 _PLAYLIST = "application/vnd.apple.mpegurl"
@@ -44,10 +46,23 @@ class Broadcast:
         """Take a piece of news, in the event loop; who waited for it is woken."""
         self._lessons.handle(news)
         if isinstance(news, Ended):
-            asyncio.get_running_loop().call_later(_LINGER, self._lessons.forget, news.lesson)
+            asyncio.get_running_loop().call_later(LINGER, self.forget, news.lesson)
         for waiter in self._waiting.pop(news.lesson, ()):
             if not waiter.done():
                 waiter.set_result(None)
+
+    def forget(self, lesson_id: str) -> None:
+        """From now on the files on disk say all there is to say."""
+        self._lessons.forget(lesson_id)
+
+    def lesson(self, lesson_id: str) -> LiveLesson:
+        """A lesson that is live. Raises KeyError."""
+        return self._lessons.lessons[lesson_id]
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return sum(map(len, self._waiting.values()))
 
     def knows(self, lesson_id: str) -> bool:
         """Whether this lesson is live, or was a minute ago."""
@@ -60,7 +75,7 @@ class Broadcast:
 
         Raises HTTPBadRequest, HTTPNotFound, HTTPServiceUnavailable.
         """
-        lesson = self._lessons.lessons[lesson_id]
+        lesson = self.lesson(lesson_id)
         head, _, name = path.rpartition("/")
         if not head:
             return _master(lesson, name, request)
@@ -93,10 +108,14 @@ class Broadcast:
             await self._until(lesson_id, lambda: rendition.ask(segment, part))
         elif not rendition.playable:
             raise _gone()
-        skip = request.query.get("_HLS_skip") in ("YES", "v2")
-        text = lesson.media_playlist(rendition.name, skip=skip)
+        skip = _directive(request, "_HLS_skip") in ("YES", "v2")
+        made = lesson.media_playlist(rendition.name, skip=skip)
         headers = {**kept(_SOON), "Cache-Control": "no-cache"} if segment is None else kept(_WHILE)
-        return web.Response(text=text, content_type=_PLAYLIST, headers=headers)
+        headers["Vary"] = "Accept-Encoding"
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            return web.Response(body=made.compressed, content_type=_PLAYLIST, headers=headers)
+        return web.Response(text=made.text, content_type=_PLAYLIST, headers=headers)
 
     async def _find(self, lesson_id: str, rendition: LiveRendition, name: str) -> Range:
         place: Range | None = None
@@ -149,14 +168,29 @@ def _master(lesson: LiveLesson, name: str, request: web.Request) -> web.Response
     text = lesson.master(stem) if dot and suffix == "m3u8" else None
     if text is None:
         return None
-    if request.query.get("opus") == "mp4a.ad":
+    if asks_for_safari(request):
         text = playlist.for_safari(text)
     headers = {**kept(_SOON), "Cache-Control": "no-cache"}
     return web.Response(text=text, content_type=_PLAYLIST, headers=headers)
 
 
+def asks_for_safari(request: web.Request) -> bool:
+    """A master playlist is asked for that says `mp4a.ad` where others say `opus`."""
+    return _directive(request, "opus") == "mp4a.ad"
+
+
+def _directive(request: web.Request, name: str) -> str | None:
+    """A parameter as it stands in the URL, unescaped and in any case: as nginx reads it, so that
+    what its cache takes for the answer to a request is that."""
+    for pair in request.rel_url.raw_query_string.split("&"):
+        key, _, value = pair.partition("=")
+        if key.lower() == name.lower():
+            return value
+    return None
+
+
 def _number(request: web.Request, name: str) -> int | None:
-    text = request.query.get(name)
+    text = _directive(request, name)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from recorder import codecs
 from recorder.archive import LessonFolder, View
 from recorder.errors import MediaError
+from recorder.gaps import Gaps
 from recorder.mux import WebmWriter
-from recorder.rendition import AudioRendition, Gaps
+from recorder.rendition import AudioRendition
 
 if TYPE_CHECKING:
     from sfu._media import Frame

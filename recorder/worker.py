@@ -32,8 +32,10 @@ from recorder.archive import Entry, LessonFolder, entry_from_id, lesson_folders,
 from recorder.catalogue import Catalogue
 from recorder.errors import RecorderError
 from recorder.follow import POLL_SECONDS, OpenReader
+from recorder.helpers import Helpers
 from recorder.lesson import LessonRecorder, give_up
 from recorder.news import Ended, News, encode
+from recorder.supervisor import DATABASE
 
 TRIES = 3
 """A lesson that fails so often of itself is archived as degraded."""
@@ -59,8 +61,9 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         on_state: Callable[[str], None] = lambda state: None,
         tell: Callable[[News], None] = lambda news: None,
+        database: str = "",
     ) -> None:
-        """Raises OSError, CatalogueError."""
+        """`database` as `Catalogue` takes it. Raises OSError, CatalogueError."""
         (data_dir / "lessons").mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir
         self._open_reader = open_reader
@@ -71,7 +74,7 @@ class Worker:
         self._jobs: dict[str, _Job] = {}
         self._done: set[str] = set()
         self._seen = -1
-        self.catalogue = Catalogue(data_dir)
+        self.catalogue = Catalogue(data_dir, database)
         self.catalogue.reconcile(data_dir)
 
     def round(self) -> bool:
@@ -86,6 +89,11 @@ class Worker:
     def settled(self) -> bool:
         """No lesson is known to have ended that is not archived."""
         return not any(job.ending for job in self._jobs.values())
+
+    @property
+    def archived(self) -> int:
+        """How many lessons are known to be archived."""
+        return len(self._done)
 
     def _scan(self) -> None:
         """Find new lessons; cheap while there are none, however many old ones there are."""
@@ -297,7 +305,14 @@ def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
         if stop.wait(POLL_SECONDS):
             return
     mouth = _Mouth(sys.stdout.fileno())
-    worker = Worker(data_dir, open_reader, on_state=mouth.say, tell=mouth.tell)
+    worker = Worker(
+        data_dir,
+        open_reader,
+        on_state=mouth.say,
+        tell=mouth.tell,
+        database=os.environ.get(DATABASE, ""),
+    )
+    helpers = Helpers(data_dir)
 
     def turn() -> bool:
         busy = worker.round()
@@ -307,6 +322,8 @@ def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
     busy = turn()
     while not stop.wait(0 if busy else POLL_SECONDS):
         busy = turn()
+        helpers.tick(worker.archived)
+    helpers.close()
     deadline = time.monotonic() + STOP_SECONDS
     while (turn() or not worker.settled) and time.monotonic() < deadline:
         pass

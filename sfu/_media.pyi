@@ -258,6 +258,11 @@ class Engine:
         """Record an uptrack under the caller's own number `track` (1-65535, once per journal)."""
     def journal_event(self, journal: int, json: str) -> None:
         """Append a lesson event (one JSON object)."""
+    def keep_of_journals(self, keeps: str) -> None:
+        """What all journals take from now on, and those that are opened later: "everything",
+        "sound" (no video) or "events" (no media). What is refused is counted in `dropped_video`
+        and `dropped_other`. Raises ValueError.
+        """
     def close_journal(self, journal: int) -> None:
         """Write what waits, sync, release the lock. Returns when it is on disk.
 
@@ -333,6 +338,46 @@ class JournalReader:
     bytes_read: int
     errors: int
     """Damaged or unreadable records so far."""
+
+@final
+class RawRecord:
+    """A record as it is in the file; docs/journal.md tells what its body holds."""
+
+    segment: int
+    offset: int
+    """Where it begins in the segment's file."""
+    kind: int
+    """1 event, 2 RTP, 3 sender report, 4 end."""
+    track: int
+    """The journal's number of the track, or 0."""
+    arrival_us: int
+    body: bytes
+
+@final
+class Damage:
+    """A stretch that is no record; of 0 bytes where the whole segment is missing."""
+
+    segment: int
+    offset: int
+    bytes: int
+
+@final
+class RawJournalReader:
+    """Reads a journal's records in the order of its files, packets as they are: for tools."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises FileNotFoundError when there is no journal, ValueError when it is not one."""
+    def read(self, limit: int) -> list[RawRecord | Damage]:
+        """Up to `limit` items; [] when caught up with the writer.
+
+        Damage comes before the record behind it. Of more than 1,024 stretches in a row the rest is
+        only counted.
+        """
+    def flush(self, limit: int) -> list[RawRecord | Damage]:
+        """The same when the writer is gone: a torn end is damage. [] when there is no more."""
+    bytes_read: int
+    errors: int
+    """Damaged stretches, missing segments and failed attempts to read so far."""
 
 def read_packets(directory: str) -> list[tuple[int, int, bytes]]:
     """All RTP packets of a journal as (track, arrival_us, packet): for tools and tests."""

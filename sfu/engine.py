@@ -259,6 +259,10 @@ class Engine:
         """Append a lesson event (one JSON object)."""
         self._native.journal_event(journal, json)
 
+    def keep_of_journals(self, keeps: str) -> None:
+        """What all journals take from now on: "everything", "sound" or "events"."""
+        self._native.keep_of_journals(keeps)
+
     async def close_journal(self, journal: int) -> None:
         """Write what waits and release the lock; returns when it is on disk."""
         await asyncio.to_thread(self._native.close_journal, journal)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from recorder.web_access import Right
 from sfu.engine import Engine
 from signaling.auth import Permissions, TokenRole, mint
 from signaling.config import DEV_KEY, DEV_SECRET
+from signaling.disk import Disk
 from signaling.door import Door
 from signaling.edge import COOKIE, is_lesson_name, json_body, lesson_name, permissions, unix_now
 from signaling.errors import NotAllowed, NotAuthenticated
@@ -17,12 +19,14 @@ from signaling.openapi import document
 from signaling.registry import Registry
 from signaling.webhooks import Counts, Webhooks
 
+_WHO = "tongbu.permissions"
+
 DEV_TOKEN_TTL = 12 * 3600
 """Seconds: a school day."""
 
 
 class Api:
-    """The handlers. `recorder_state` tells how the recorder's worker is."""
+    """The handlers. `recorder_state` tells how recording is, `disk` how the disk is."""
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Api:
         *,
         dev: bool,
         recorder_state: Callable[[], str],
+        disk: Callable[[], Disk | None] = lambda: None,
         webhooks: Webhooks | None = None,
     ) -> None:
         self.engine = engine
@@ -41,11 +46,13 @@ class Api:
         self._keys = keys
         self._dev = dev
         self._recorder_state = recorder_state
+        self._disk = disk
         self._metrics = Metrics(
             registry,
             engine,
             joins=lambda: door.counts,
             webhooks=lambda: webhooks.counts if webhooks is not None else Counts(),
+            disk=disk,
             keys=keys,
             dev=dev,
         )
@@ -63,12 +70,15 @@ class Api:
         ]
         return [*routes, web.post("/api/dev/token", self._dev_token)] if self._dev else routes
 
-    def authorize_archive(self, request: web.Request, lesson: str | None, admin: bool) -> None:
-        """What `recorder.web` asks before it shows (or, with `admin`, deletes) a recording."""
+    def authorize_archive(self, request: web.Request, lesson: str | None, right: Right) -> None:
+        """What `recorder.web` asks before it shows, edits or deletes a recording."""
         try:
-            who = permissions(request, self._keys)
-            if admin:
+            who = request.get(_WHO) or permissions(request, self._keys)
+            request[_WHO] = who  # a list of lessons asks for each of them
+            if right is Right.ADMINISTER:
                 who.require_admin()
+            elif right is Right.EDIT:
+                who.require_edit(lesson)
             elif not who.may_see_archive(lesson):
                 raise NotAllowed("This token does not show this recording.")
         except NotAuthenticated as error:
@@ -78,9 +88,8 @@ class Api:
 
     async def _health(self, request: web.Request) -> web.Response:
         lessons = sum(1 for _ in self._registry)
-        return web.json_response(
-            {"ok": True, "lessons": lessons, "recorder": self._recorder_state()}
-        )
+        health = {"ok": True, "lessons": lessons, "recorder": self._recorder_state()}
+        return web.json_response({**health, **self._disk_facts()})
 
     async def _lessons(self, request: web.Request) -> web.Response:
         who = self._reader(request)
@@ -114,7 +123,8 @@ class Api:
         if who is not None:
             who.require_admin()
         joins = dataclasses.asdict(self._door.counts)
-        return web.json_response({**self.engine.stats().as_json(), "joins": joins})
+        stats = {**self.engine.stats().as_json(), "joins": joins}
+        return web.json_response({**stats, **self._disk_facts()})
 
     async def _describe(self, request: web.Request) -> web.Response:
         return web.json_response(document(dev=self._dev))
@@ -146,6 +156,11 @@ class Api:
     def _reader(self, request: web.Request) -> Permissions | None:
         """Who asks; None where --dev lets everybody see everything."""
         return None if self._dev else permissions(request, self._keys)
+
+    def _disk_facts(self) -> dict[str, object]:
+        """How much is free, and how long that lasts; nothing where nothing is recorded."""
+        disk = self._disk()
+        return {} if disk is None else {"disk": disk.as_json()}
 
     def _summary(self, summary: dict[str, object]) -> dict[str, object]:
         """A lesson's own account, and its recorder's trouble when it has none itself."""

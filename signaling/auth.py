@@ -19,7 +19,8 @@ import jwt
 from signaling.errors import NotAllowed, NotAuthenticated
 
 _LEEWAY = 5  # seconds of clock difference between whoever makes tokens and us
-_MAX_TOKEN = 8192  # characters: metadata travels in it
+MAX_TOKEN = 8192
+"""Characters of a token: metadata travels in it."""
 MAX_IDENTITY = 256
 """Characters of an identity."""
 
@@ -71,6 +72,10 @@ class Permissions:
     create: bool = False
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    """The API key that signed it."""
+    expires: float = 0.0
+    """Unix seconds."""
 
     @property
     def role(self) -> str:
@@ -125,6 +130,12 @@ class Permissions:
         if not self._administers(lesson):
             self.require_publish(lesson)
 
+    def require_edit(self, lesson: str | None) -> None:
+        """Raise NotAllowed unless the bearer may say what a recording of this lesson is about."""
+        teaches = self.role == TokenRole.TEACHER and self._joins(lesson)
+        if not (teaches or self._administers(lesson)):
+            raise NotAllowed("This needs the lesson's teacher, or an administrator (roomAdmin).")
+
     def require_admin(self) -> None:
         """Raise NotAllowed unless this is an administrator of every lesson."""
         if not self.admin or self.room is not None:
@@ -149,7 +160,7 @@ def verify(token: str | None, keys: Mapping[str, str]) -> Permissions:
     """Check a token's signature and dates. Raises NotAuthenticated."""
     if not token:
         raise NotAuthenticated("A token is needed: Authorization: Bearer <token>.")
-    if len(token) > _MAX_TOKEN:
+    if len(token) > MAX_TOKEN:
         raise NotAuthenticated("The token is too long.")
     try:
         secret = _secret(token, keys)
@@ -209,6 +220,8 @@ def _permissions(claims: Mapping[str, Any]) -> Permissions:
         create=grants.get("roomCreate") is True,
         metadata=_text(claims.get("metadata")),
         attributes=attributes,
+        key=_text(claims.get("iss")),
+        expires=float(claims["exp"]),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from signaling.chat import Chat
 from signaling.connection import MediaPlane
 from signaling.delivery import Budgets, Delivery
 from signaling.effects import (
@@ -92,7 +93,8 @@ class Classroom:
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
         self.delivery = Delivery(self._engine, self._loop, config.budgets)
-        self._listeners: list[Listener] = []
+        self.chat = Chat(self.tell, self._loop.time)
+        self._listeners: list[Listener] = [self.chat]
         self._waiting: deque[list[Effect]] = deque()
         self._flowing: set[int] = set()
         self._recording: Recording | None = None
@@ -147,6 +149,16 @@ class Classroom:
             self.handle(event)
         except LessonError as error:
             logger.debug("%s: %s came too late: %s", self.lesson.name, event, error)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a journal now."""
+        return self._recording is not None and self._recorded is None
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Write an event to the journal, while there is one."""
+        if self._recording is not None and self._recorded is None:
+            self._recording.note(event)
 
     def flows(self, uptrack: int) -> None:
         """A published track has begun to flow."""
@@ -205,7 +217,7 @@ class Classroom:
             case StartRecording():
                 self._start_recording()
             case Note(event):
-                self._note(event)
+                self.note(event)
             case Record(number, track):
                 if self._recording is not None:
                     self._recording.record(number, track.uptrack)
@@ -233,10 +245,6 @@ class Classroom:
         if self.config.lessons_dir is not None:
             folder = self.config.lessons_dir / self.lesson.id / "journal"
             self._recording = Recording(self._engine, folder)
-
-    def _note(self, event: Mapping[str, Any]) -> None:
-        if self._recording is not None:
-            self._recording.note(event)
 
     def _stop_recording(self) -> None:
         if self._recording is not None:

@@ -21,12 +21,15 @@ from signaling.config import DEV_KEY, NodeConfig, load
 from signaling.edge import is_lesson_name, unix_now
 from signaling.errors import ConfigError
 
-# The clients' commands, by the module that holds each as `command`; imported only when asked for.
-_CLIENTS = {
+# Commands by the module that holds each as `command`; imported only when asked for.
+_LAZY = {
+    "archive": ("signaling.archive_cli", "List, check, mend, export and import recorded lessons."),
     "demo": ("clients.headless.demo", "A node with a demo lesson in progress, to look at."),
     "publish": ("clients.headless.publish", "Teach from a media file, by WHIP."),
+    "ingest": ("clients.headless.ingest", "Bring a camera or recording box into a lesson."),
     "watch": ("clients.headless.watch", "Watch a lesson without a screen, and count what comes."),
     "selftest": ("clients.headless.selftest", "Check that this installation works, end to end."),
+    "journal": ("signaling.journal_cli", "Look into a lesson's journal, or export its packets."),
 }
 _GRANTS = (
     "canPublish",
@@ -44,15 +47,26 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Commands(click.Group):
-    """Our own commands, and the clients' ones."""
+    """Those in this file, and those that are imported when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["serve", "demo", "publish", "watch", "token", "generate-keys", "selftest"]
+        return [
+            "serve",
+            "demo",
+            "publish",
+            "ingest",
+            "watch",
+            "archive",
+            "journal",
+            "token",
+            "generate-keys",
+            "selftest",
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _CLIENTS:
+        if cmd_name not in _LAZY:
             return super().get_command(ctx, cmd_name)
-        command = importlib.import_module(_CLIENTS[cmd_name][0]).command
+        command = importlib.import_module(_LAZY[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
 
@@ -61,9 +75,7 @@ class _Commands(click.Group):
         rows = []
         for name in self.list_commands(ctx):
             command = self.commands.get(name)
-            rows.append(
-                (name, command.get_short_help_str(limit=80) if command else _CLIENTS[name][1])
-            )
+            rows.append((name, command.get_short_help_str(limit=80) if command else _LAZY[name][1]))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

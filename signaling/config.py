@@ -8,10 +8,17 @@ A wrong key or value becomes a `ConfigError` of one sentence that names it.
 import contextlib
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.functional_validators import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +28,7 @@ from pydantic_settings import (
 )
 
 from signaling.errors import ConfigError
+from signaling.feeds import address
 
 DEV_KEY = "devkey"
 DEV_SECRET = "devsecret-devsecret-devsecret-dev"
@@ -60,11 +68,21 @@ def _several(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _media_url(value: str) -> str:
+    return address.parse(value, (*address.PULLED, "file")).text
+
+
 Address = Annotated[str, AfterValidator(_address)]
+MediaUrl = Annotated[str, AfterValidator(_media_url)]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(address.pattern)], ...], BeforeValidator(_several)
+]
+LessonName = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
 IceUrl = Annotated[str, StringConstraints(pattern=r"^(stun|stuns|turn|turns):[^\s<>\"]+$")]
 Quotable = Annotated[str, StringConstraints(pattern=r"^[^\"\\\x00-\x1f]*$")]
 """What can stand between quotes in a header."""
+StorageUrl = Annotated[str, StringConstraints(pattern=r"^(s3://[^\s/]+(/[^\s/]+)*/?)?$")]
 OptionalPort = Annotated[Port | None, BeforeValidator(_optional_port)]
 Shards = Annotated[int | Literal["auto"], PlainValidator(_shards)]
 
@@ -121,9 +139,66 @@ class QualityConfig(_Strict):
 
 
 class RecorderConfig(_Strict):
-    """Recording."""
+    """Recording (see `disk.py`); bytes, of which the units are those of people who buy disks."""
 
     enabled: bool = True
+    video_stops_below: Annotated[int, Field(ge=0)] = 1_000_000_000
+    sound_stops_below: Annotated[int, Field(ge=0)] = 300_000_000
+    warn_hours: Annotated[float, Field(ge=0)] = 12.0
+
+    @model_validator(mode="after")
+    def _video_yields_first(self) -> Self:
+        if self.sound_stops_below > self.video_stops_below:
+            raise ValueError("sound_stops_below is above video_stops_below: video yields first")
+        return self
+
+
+class RetentionRule(_Strict):
+    """Which lessons are deleted when (see `recorder.policy.Rule`)."""
+
+    days: Annotated[float, Field(gt=0)] | None = None
+    school: str = ""
+    subject: str = ""
+    state: Literal["", "complete", "recovered", "degraded"] = ""
+    lesson: str = ""
+
+
+class ArchiveConfig(_Strict):
+    """What becomes of finished lessons (see `recorder.policy.Policy`), and the list of them."""
+
+    database: str = ""
+    storage: StorageUrl = ""
+    endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/]+.*)?$")] = ""
+    serve: Literal["proxy", "redirect"] = "proxy"
+    keep_local_days: Annotated[float, Field(ge=0)] | None = None
+    copies: Annotated[int, Field(ge=1, le=2)] = 1
+    retention: tuple[RetentionRule, ...] = ()
+
+
+class IngestSource(_Strict):
+    """A camera or a recording box that is pulled into a lesson."""
+
+    lesson: LessonName
+    url: MediaUrl
+    source: Literal["camera", "slides"] = "camera"
+    role: Literal["teacher", "assistant"] = "assistant"
+    name: Annotated[str, StringConstraints(max_length=128)] = ""
+    transport: Literal["tcp", "udp"] = "tcp"
+    audio: bool | None = None
+    """None: a camera's, but not that of slides."""
+
+
+class IngestConfig(_Strict):
+    """What is pulled from elsewhere (see `feeds/ingest.py`)."""
+
+    allow: Hosts = ()
+    sources: Annotated[tuple[IngestSource, ...], Field(max_length=32)] = ()
+
+
+class PushConfig(_Strict):
+    """Where lessons may be sent (see `feeds/push.py`)."""
+
+    allow: Hosts = ()
 
 
 class WebhookConfig(_Strict):
@@ -155,6 +230,9 @@ class NodeConfig(BaseSettings):
     join: JoinConfig = JoinConfig()
     quality: QualityConfig = QualityConfig()
     recorder: RecorderConfig = RecorderConfig()
+    archive: ArchiveConfig = ArchiveConfig()
+    ingest: IngestConfig = IngestConfig()
+    push: PushConfig = PushConfig()
     webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 
@@ -223,7 +301,7 @@ def _sentence(error: ValidationError, path: Path | None) -> str:
         where = f" under {'.'.join(map(str, location[:-1]))}" if len(location) > 1 else ""
         return f"{source} has an unknown key {name}; allowed{where} are: {allowed}."
     problem = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if location[0] == "keys":  # never show a secret
+    if location[0] in ("keys", "ingest") or location[-1] == "database":  # URLs hold passwords
         return f"{source} has a bad value for {name}: it {problem}."
     return f"{source} has a bad value for {name}: {first['input']!r} {problem}."
 
@@ -232,7 +310,11 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """The model whose field the location names; every section of ours is a model."""
     model: type[BaseModel] = NodeConfig
     for key in location:
-        annotation = model.model_fields[str(key)].annotation
+        if isinstance(key, int):  # one of several: they are all of the model before
+            continue
+        annotation: object = model.model_fields[key].annotation
+        if get_origin(annotation) is tuple:
+            annotation = get_args(annotation)[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             break
         model = annotation

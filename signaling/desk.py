@@ -40,6 +40,8 @@ RELAY_RATE, RELAY_BURST = 20.0, 50
 """Messages a second that one member may send to all others; SCTP in Python costs 0.2 ms each."""
 SILENT_AFTER = 5.0
 """Seconds without a packet after which a teacher's new connection may replace the old one."""
+CHAT_LABEL = "chat"
+"""The data channel of which what is written goes into the journal."""
 _SPOKEN_IN = "VP8"
 """What LiveKit's clients publish in unless they are told otherwise: so will whoever gets the floor
 after a viewer has come, who cannot be told of another codec then."""
@@ -136,6 +138,8 @@ class Desk:
         for other in self._classroom.sessions.values():
             if other is not session and isinstance(other, Session):
                 other.send(label, message)
+        if label == CHAT_LABEL and isinstance(message, str):
+            self._classroom.chat.said(session.id, message)
 
     # --- Listener
 

@@ -65,6 +65,8 @@ async def errors_as_json(request: web.Request, handler: _Handler) -> web.StreamR
         if error.status < 400 or error.content_type == "application/json":
             raise
         return refusal(error.status, _sentence(error), _kept_headers(error))
+    except web.RequestPayloadError:
+        return refusal(400, "The body is cut short, or not what its Content-Encoding says.")
     except Exception as error:
         for kind, status, headers in _ANSWERS:
             if isinstance(error, kind):

@@ -100,7 +100,9 @@ class Endpoint(ABC):
         headers.add("Accept-Patch", FRAGMENT)
         for link in [*self._ice_servers, *self.links(session, location)]:
             headers.add("Link", link)
-        return web.Response(status=201, text=session.answer, content_type=SDP, headers=headers)
+        answer = web.Response(status=201, text=session.answer, content_type=SDP, headers=headers)
+        answer.enable_compression()  # for who accepts it: on a narrow link it is time
+        return answer
 
     async def _join(self, who: Permissions, lesson: str, text: str) -> Session:
         """Seat the client when its turn has come; its place is held until it is connected."""

@@ -268,6 +268,18 @@ class Admit:
     audience: Audience
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A member wrote this to everybody."""
+
+    session: str
+    text: str
+    message: str = ""
+    """Its name, where its client gave it one."""
+    edited: bool = False
+    """It takes the place of what the member wrote under that name; "" takes it back."""
+
+
 # --- events: the floor
 
 
@@ -353,6 +365,7 @@ Event = (
     | Mute
     | Silence
     | Admit
+    | Said
     | RaiseHand
     | LowerHand
     | GrantFloor

@@ -1,7 +1,9 @@
 """Who has the floor, and who asks for it. Pure; `lesson.py` says who may do what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from signaling.events import Member
 
 
 @dataclass(slots=True)
@@ -47,3 +49,9 @@ class Floor:
         """Nobody holds anything."""
         self._hands.clear()
         self.free()
+
+    def told(self, members: Mapping[str, Member]) -> dict[str, object]:
+        """What everybody is told of it, by whatever way: `floor`, the identity of who has it or
+        None, and `hands`, the identities of who asks, first come first. `members` by session."""
+        holder = members[self.holder].identity if self.holder is not None else None
+        return {"floor": holder, "hands": [members[session].identity for session in self._hands]}

@@ -6,8 +6,10 @@
     POST   /api/lessons/{lesson}/hands              raise one's hand
     DELETE /api/lessons/{lesson}/hands/{identity}   lower it
 
-Each answers with the floor as it is now. A school that has it may publish by WHIP as well. Who a
-member is, its token says: the identity has a seat in the lesson, by whatever protocol.
+Each answers with the floor as it is now, in the words of `Floor.told`, which LiveKit's clients read
+in the room's metadata: `{"floor": identity or null, "hands": [identities]}`. A school that has it
+may publish by WHIP as well. Who a member is, its token says: the identity has a seat in the lesson,
+by whatever protocol.
 """
 
 from collections.abc import Mapping
@@ -107,12 +109,5 @@ def _carry_out(classroom: Classroom, event: Event) -> web.Response:
 
 
 def _state(classroom: Classroom) -> web.Response:
-    floor = classroom.lesson.floor
-    holder = None if floor.holder is None else _describe(classroom, floor.holder)
-    hands = [_describe(classroom, session) for session in floor.hands]
-    return web.json_response({"holder": holder, "hands": hands})
-
-
-def _describe(classroom: Classroom, session: str) -> dict[str, str]:
-    member = classroom.lesson.members[session]
-    return {"identity": member.identity, "name": member.name, "role": str(member.role)}
+    lesson = classroom.lesson
+    return web.json_response(lesson.floor.told(lesson.members))

@@ -171,6 +171,10 @@ class Lesson:
         """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
         return self.room.may_publish(session)
 
+    def may_prepare(self, session: str) -> frozenset[str]:
+        """The sources that it may get ready to publish. Raises IllegalEvent for a stranger."""
+        return self.room.may_prepare(session)
+
     def require_free(self, identity: str) -> None:
         """Raise TeacherPresent where the lesson is somebody else's than this teacher's."""
         if self._owner not in (None, identity):
@@ -309,6 +313,7 @@ class Lesson:
         self.room.stage.check_published(event, self.may_publish(event.session))
         self.phase, self.room.noted = Phase.LIVE, True
         start: list[Effect] = [StartRecording(), Note(notes.lesson_started(self.name, self.id))]
+        start += self.room.describe()
         joined = [e for m in self.members.values() for e in self.room.note("member_joined", m)]
         holder = self.members.get(self.floor.holder or "")
         floor = self.room.note("floor_granted", holder) if holder is not None else []

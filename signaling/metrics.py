@@ -24,6 +24,7 @@ from sfu.engine import Engine
 from sfu.stats import Counters, Stats
 from signaling.admission import Counts
 from signaling.classroom import Classroom
+from signaling.disk import Disk
 from signaling.edge import permissions
 from signaling.webhooks import Counts as WebhookCounts
 
@@ -40,6 +41,7 @@ class Metrics(Collector):
         *,
         joins: Callable[[], Counts],
         webhooks: Callable[[], WebhookCounts],
+        disk: Callable[[], Disk | None] = lambda: None,
         keys: Mapping[str, str],
         dev: bool,
     ) -> None:
@@ -47,6 +49,7 @@ class Metrics(Collector):
         self._engine = engine
         self._joins = joins
         self._webhooks = webhooks
+        self._disk = disk
         self._keys = keys
         self._dev = dev
         self._registry = CollectorRegistry(auto_describe=False)
@@ -74,6 +77,7 @@ class Metrics(Collector):
         yield from _links(classrooms, stats)
         yield from _packets(stats)
         yield from _totals(self._joins(), self._webhooks())
+        yield from _disk(self._disk())
 
 
 def _lessons(classrooms: Sequence[Classroom]) -> Iterator[Metric]:
@@ -187,6 +191,18 @@ def _totals(joins: Counts, webhooks: WebhookCounts) -> Iterator[Metric]:
     for status in ("delivered", "failed", "dropped"):
         sent.add_metric([status], getattr(webhooks, status))
     yield sent
+
+
+def _disk(disk: Disk | None) -> Iterator[Metric]:
+    if disk is None:
+        return
+    yield _gauge("tongbu_disk_free_bytes", "Free for recordings.", (), {(): disk.free_bytes})
+    if disk.hours_left is not None:
+        seconds = disk.hours_left * 3600
+        help_ = "Until video is not recorded any more, at the rate of the last minutes."
+        yield _gauge("tongbu_disk_left_seconds", help_, (), {(): seconds})
+    limited = {(): float(disk.keeps != "everything")}
+    yield _gauge("tongbu_recording_limited", "Not all is recorded: the disk is full.", (), limited)
 
 
 def _gauge(

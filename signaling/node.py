@@ -1,10 +1,12 @@
 """The composition root: everything a node is made of is made here, and unmade in reverse."""
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
 import math
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -12,7 +14,9 @@ from typing import Self
 import ifaddr
 from aiohttp import web
 
+from recorder import policy
 from recorder.errors import RecorderError
+from recorder.policy import Policy
 from recorder.supervisor import Supervisor
 from recorder.web import routes as archive_routes
 from recorder.web_live import Broadcast
@@ -27,10 +31,14 @@ from signaling.classroom import ClassroomConfig
 from signaling.config import MAX_SHARDS, NodeConfig
 from signaling.delivery import Budgets
 from signaling.desk import Desks
+from signaling.disk import DiskGuard, DiskWatch, Watermarks, free_bytes
 from signaling.door import Door
 from signaling.edge import MAX_BODY, AccessLog, errors_as_json, unix_now
 from signaling.endpoint import allow_cross_origin
 from signaling.errors import ConfigError
+from signaling.feeds.api import FeedsApi
+from signaling.feeds.ingest import Ingests
+from signaling.feeds.push import Pushes
 from signaling.floor_api import FloorApi
 from signaling.lesson import Rules
 from signaling.livekit.endpoint import LiveKitEndpoint, allow_pages
@@ -48,6 +56,9 @@ from signaling.whip import Whip
 
 logger = logging.getLogger(__name__)
 
+INGESTS = web.AppKey("ingests", Ingests)
+PUSHES = web.AppKey("pushes", Pushes)
+
 _WORKER_PATIENCE = 2.0
 """Seconds the recorder's worker has for the archives of lessons that a shutdown ended."""
 _HTTP_PATIENCE = 0.1
@@ -62,6 +73,7 @@ class Node:
         self._dev = dev
         self._recorder_state = "starting" if config.recorder.enabled else "off"
         self._broadcast = Broadcast()
+        self._guard: DiskGuard | None = None
         self._undo = contextlib.AsyncExitStack()
         self.url = ""
         """Where the node listens, as this machine reaches it."""
@@ -84,9 +96,12 @@ class Node:
     async def _start(self) -> None:
         config = self._config
         data_dir = prepare_data_dir(config.data_dir)
+        leave_policy(data_dir, config)
         engine = self._start_engine()
         self._undo.push_async_callback(engine.close)
         registry = Registry(self._classrooms(engine, data_dir), clock=unix_now)
+        if config.recorder.enabled:
+            await self._guard_disk(data_dir, engine, registry)
         door = Door(
             Limits(config.join.at_once, config.join.waiting, config.join.waiting_per_lesson)
         )
@@ -98,7 +113,8 @@ class Node:
             door,
             config.keys,
             dev=self._dev,
-            recorder_state=lambda: self._recorder_state,
+            recorder_state=self._recording_state,
+            disk=lambda: self._guard.disk if self._guard is not None else None,
             webhooks=webhooks,
         )
         app = make_app(registry, config, api, door, self._archive(data_dir, api), webhooks)
@@ -106,8 +122,20 @@ class Node:
         if config.recorder.enabled:
             await self._supervise(data_dir)
         self._undo.push_async_callback(registry.close, "shutdown")
+        app[INGESTS].serve(self.url)
         tcp = "no TCP" if engine.tcp_port is None else f"TCP port {engine.tcp_port}"
         logger.info("HTTP on %s, %s, media on UDP ports %s", self.url, tcp, list(engine.ports))
+
+    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
+        try:
+            return archive_routes(
+                data_dir,
+                api.authorize_archive,
+                self._broadcast,
+                self._config.archive.database,
+            )
+        except RecorderError as error:
+            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _start_engine(self) -> Engine:
         rtc = self._config.rtc
@@ -161,19 +189,36 @@ class Node:
         host = "127.0.0.1" if config.bind == "0.0.0.0" else config.bind
         self.url = f"http://{host}:{port}"
 
+    async def _guard_disk(self, data_dir: Path, engine: Engine, registry: Registry) -> None:
+        config = self._config.recorder
+        marks = Watermarks(config.video_stops_below, config.sound_stops_below, config.warn_hours)
+        self._guard = DiskGuard(
+            DiskWatch(marks),
+            free=lambda: free_bytes(data_dir),
+            keep=engine.keep_of_journals,
+            lessons=lambda: {room.lesson.id: room.note for room in registry if room.recorded},
+            clock=time.monotonic,
+        )
+        await self._guard.start()
+        self._undo.push_async_callback(self._guard.stop)
+
+    def _recording_state(self) -> str:
+        """The disk's trouble before the worker's: it is what an operator can mend."""
+        disk = self._guard.disk if self._guard is not None else None
+        return f"failing: {disk.trouble}" if disk and disk.trouble else self._recorder_state
+
     async def _supervise(self, data_dir: Path) -> None:
-        supervisor = Supervisor(data_dir, self._on_recorder, on_news=self._broadcast.handle)
+        supervisor = Supervisor(
+            data_dir,
+            self._on_recorder,
+            on_news=self._broadcast.handle,
+            database=self._config.archive.database,
+        )
         try:
             await supervisor.start()
         except OSError as error:
             raise ConfigError(f"The recorder cannot be started: {error.strerror}.") from error
         self._undo.push_async_callback(supervisor.stop, _WORKER_PATIENCE)
-
-    def _archive(self, data_dir: Path, api: Api) -> Sequence[web.RouteDef]:
-        try:
-            return archive_routes(data_dir, api.authorize_archive, self._broadcast)
-        except RecorderError as error:
-            raise ConfigError(f"The catalogue cannot be opened: {error}.") from error
 
     def _on_recorder(self, state: str) -> None:
         self._recorder_state = state
@@ -212,9 +257,17 @@ def make_app(
     app.add_routes(RoomService(registry, rooms.of, config.keys).routes())
     app.add_routes(api.routes())
     app.add_routes(FloorApi(registry, config.keys).routes())
+    app[INGESTS] = Ingests(registry, config.ingest, config.keys)
+    app[PUSHES] = Pushes(registry, config.push)
+    app.on_cleanup.append(_end_feeds)
+    app.add_routes(FeedsApi(app[INGESTS], app[PUSHES], config.keys).routes())
     app.add_routes(archive)
     app.add_routes(Pages().routes())
     return app
+
+
+async def _end_feeds(app: web.Application) -> None:
+    await asyncio.gather(app[INGESTS].close(), app[PUSHES].close())
 
 
 def prepare_data_dir(path: Path) -> Path:
@@ -230,6 +283,14 @@ def prepare_data_dir(path: Path) -> Path:
             f"The data folder {path} is not writable ({error.strerror}): choose another data_dir."
         ) from error
     return path
+
+
+def leave_policy(data_dir: Path, config: NodeConfig) -> None:
+    """Tell those who tend to finished lessons what the operator wants. Raises ConfigError."""
+    try:
+        policy.write(data_dir, Policy.from_json(config.archive.model_dump(exclude={"database"})))
+    except OSError as error:
+        raise ConfigError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
 def own_cores() -> int:

@@ -1,9 +1,11 @@
 """What the journal is told of a lesson, besides its media. Pure; `recorder` reads some of it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from signaling.events import Member, Publication
+from recorder.details import given
+from signaling.events import Member, Publication, Said
 
 Note = Mapping[str, Any]
 
@@ -11,6 +13,18 @@ Note = Mapping[str, Any]
 def lesson_started(name: str, lesson_id: str) -> Note:
     """The first note."""
     return {"type": "lesson_started", "lesson": name, "title": name, "id": lesson_id}
+
+
+def lesson_described(metadata: str) -> Note | None:
+    """What the room's metadata says of the lesson: a JSON object with `title`, `school`, `subject`,
+    `grade`, `teacher`, `series`, `language`, `notes` or `tags`. None where it says none of it.
+    """
+    try:
+        value = json.loads(metadata) if metadata.lstrip().startswith("{") else {}
+    except (ValueError, RecursionError):
+        return None
+    details = given(value)
+    return {"type": "lesson_described", **details} if details else None
 
 
 def lesson_ended(reason: str) -> Note:
@@ -21,6 +35,17 @@ def lesson_ended(reason: str) -> Note:
 def of_member(kind: str, member: Member) -> Note:
     """Something that a member did, or that was done to it: "member_joined", "hand_raised"..."""
     return {"type": kind, "identity": member.identity, "role": str(member.role)}
+
+
+def chat(member: Member, said: Said) -> Note:
+    """What a member wrote to everybody."""
+    return {
+        **of_member("chat", member),
+        "name": member.name,
+        "message": said.message,
+        "text": said.text,
+        "edited": said.edited,
+    }
 
 
 def track_published(publication: Publication, publisher: Member) -> Note:
@@ -49,3 +74,8 @@ def track_muted(publication: Publication) -> Note:
     """Whether the track is to be heard or seen now."""
     muted = publication.muted or publication.silenced
     return {"type": "track_muted", "track": publication.number, "muted": muted}
+
+
+def recording_limited(keeps: str) -> Note:
+    """The disk is full, or is not any more: "everything", "sound" or "events" is recorded."""
+    return {"type": "recording_limited", "keeps": keeps}

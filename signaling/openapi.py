@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from recorder.catalogue import FILTERS, Sort
+from recorder.details import FACETS
+
 Json = dict[str, Any]
 
 _LESSON = "A lesson's name: 1 to 64 letters, digits, _ or -."
@@ -24,7 +27,7 @@ _SENTENCES = {
 
 def document(*, dev: bool) -> Json:
     """The document of a node; `dev` adds what only --dev has."""
-    paths = {**_lessons(), **_archive(), **_media(), **_node()}
+    paths = {**_lessons(), **_feeds(), **_archive(), **_media(), **_node()}
     if dev:
         paths["/api/dev/token"] = _dev_token()
     return {
@@ -97,26 +100,48 @@ def _lessons() -> Json:
     }
 
 
+def _feeds() -> Json:
+    paths: Json = {}
+    for name, doing, wish in (
+        ("ingest", "pulled into a lesson", "IngestWish"),
+        ("push", "sent to, of other platforms", "PushWish"),
+    ):
+        lesson, feed = _parameter("lesson", _LESSON), _parameter("id", "As the list names it.")
+        errors = ("400", "401", "403", "404", "409")
+        paths[f"/api/lessons/{{lesson}}/{name}"] = {
+            "get": _operation(
+                f"What is {doing}." if name == "ingest" else f"Where a lesson is {doing}.",
+                _ok("Them, the oldest first.", {"type": "array", "items": _ref("Feed")}),
+                lesson,
+                errors=("401", "403", "404"),
+            ),
+            "post": _operation(
+                "One more; the operator's configuration says which hosts may be named.",
+                {"201": _answer("It, as it begins.", _ref("Feed"))},
+                lesson,
+                body=_json_body(_ref(wish)),
+                errors=errors,
+            ),
+        }
+        paths[f"/api/lessons/{{lesson}}/{name}/{{id}}"] = {
+            "delete": _operation("End it.", _empty(204), lesson, feed, errors=("401", "403", "404"))
+        }
+    return paths
+
+
 def _archive() -> Json:
     lesson_id = _parameter("id", "A recorded lesson, as the index names it.")
     query = [
-        {"name": name, "in": "query", "schema": {"type": kind}}
-        for name, kind in (("q", "string"), ("limit", "integer"), ("offset", "integer"))
+        {"name": name, "in": "query", "description": description, "schema": schema}
+        for name, schema, description in _ARCHIVE_QUERY
     ]
     return {
         "/api/archive": {
             "get": _operation(
-                "The recorded lessons that the bearer may see, the newest first.",
-                _ok(
-                    "Them.",
-                    {
-                        "type": "object",
-                        "required": ["lessons"],
-                        "properties": {"lessons": {"type": "array", "items": _ref("Entry")}},
-                    },
-                ),
+                "The recorded lessons that the bearer may see and that the question means.",
+                _ok("Them.", _ref("Found")),
                 *query,
-                errors=("400", "401", "403"),
+                errors=("400", "401", "403", "503"),
             )
         },
         "/api/archive/{id}": {
@@ -124,13 +149,26 @@ def _archive() -> Json:
                 "One recorded lesson.",
                 _ok("It.", _ref("Entry")),
                 lesson_id,
-                errors=("401", "403", "404"),
+                errors=("401", "403", "404", "503"),
+            ),
+            "patch": _operation(
+                "Say what a lesson is about: its teacher; how long it stays: an administrator.",
+                _ok("It, changed.", _ref("Entry")),
+                lesson_id,
+                body=_json_body(
+                    {
+                        **_object(_DETAILS),
+                        "required": [],
+                        "description": "What is to change; null takes back what was changed.",
+                    }
+                ),
+                errors=("400", "401", "403", "404", "503"),
             ),
             "delete": _operation(
                 "Delete a recorded lesson.",
                 _empty(204),
                 lesson_id,
-                errors=("401", "403", "404", "409"),
+                errors=("401", "403", "404", "409", "503"),
             ),
         },
         "/archive/{id}/media/{path}": {
@@ -320,21 +358,109 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _MAYBE: Json = {"type": ["string", "null"]}
 _KIND: Json = {"enum": ["audio", "video"]}
 
+_TEXTS: Json = {"type": "array", "items": _TEXT}
+_DETAILS: Json = {
+    "title": _TEXT,
+    **dict.fromkeys(FACETS, _TEXT),
+    "language": {**_TEXT, "description": "A tag of RFC 5646, such as zh-CN."},
+    "notes": _TEXT,
+    "tags": _TEXTS,
+    "hold": {"type": "boolean", "description": "It is not deleted while this is true."},
+    "keep_until": {"type": ["number", "null"], "description": "Unix seconds."},
+}
+_MOMENT = "A date, a date and time, or Unix seconds: lessons that began"
+_ARCHIVE_QUERY: tuple[tuple[str, Json, str], ...] = (
+    ("q", _TEXT, "Words that all are in title, names, details, notes or chat of the lesson."),
+    *((name, _TEXTS, f"Lessons with one of these: {name}.") for name in FILTERS),
+    ("from", _TEXT, f"{_MOMENT} then or later."),
+    ("to", _TEXT, f"{_MOMENT} before; a date includes its day."),
+    ("sort", {"enum": list(Sort)}, "Titles that have the words come first in `best`."),
+    ("facets", {"enum": ["0", "1"]}, "Whether to count what was found by school, subject, ..."),
+    ("limit", {"type": "integer"}, "Lessons in the answer."),
+    ("offset", {"type": "integer"}, "Lessons to leave out before them."),
+)
+
 _SCHEMAS: Json = {
     "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
-    "Health": _object({"ok": {"const": True}, "lessons": _COUNT, "recorder": _TEXT}),
+    "Health": {
+        "type": "object",
+        "required": ["ok", "lessons", "recorder"],
+        "properties": {
+            "ok": {"const": True},
+            "lessons": _COUNT,
+            "recorder": {**_TEXT, "description": "ok, off, starting, or failing: and why."},
+            "disk": {**_ref("Disk"), "description": "Where lessons are recorded."},
+        },
+    },
+    "Disk": _object(
+        {
+            "free_bytes": _COUNT,
+            "keeps": {
+                "enum": ["everything", "sound", "events"],
+                "description": "What is recorded.",
+            },
+            "hours_left": {
+                "type": ["number", "null"],
+                "description": "Until video is not recorded any more; null: that is not in sight.",
+            },
+            "warning": {**_MAYBE, "description": "One sentence, where there is reason for it."},
+        }
+    ),
     "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
-    "Member": _object({"identity": _TEXT, "name": _TEXT, "role": _TEXT}),
     "Floor": _object(
         {
-            "holder": {"anyOf": [_ref("Member"), {"type": "null"}]},
+            "floor": {
+                **_MAYBE,
+                "description": "Whose it is, by identity; also in the metadata of LiveKit's room.",
+            },
             "hands": {
                 "type": "array",
-                "items": _ref("Member"),
-                "description": "Who asked first is first.",
+                "items": _TEXT,
+                "description": "Who asks for it, by identity; who asked first is first.",
             },
         }
     ),
+    "IngestWish": {
+        "type": "object",
+        "required": ["url"],
+        "additionalProperties": False,
+        "properties": {
+            "url": {**_TEXT, "description": "rtsp, rtsps, rtmp, rtmps or srt."},
+            "source": {"enum": ["camera", "slides"]},
+            "role": {"enum": ["assistant", "teacher"]},
+            "name": _TEXT,
+            "transport": {"enum": ["tcp", "udp"], "description": "How RTSP carries its media."},
+            "audio": {"type": ["boolean", "null"]},
+        },
+    },
+    "PushWish": {
+        "type": "object",
+        "required": ["url"],
+        "additionalProperties": False,
+        "properties": {
+            "url": {**_TEXT, "description": "rtmp, rtmps or srt."},
+            "source": {"enum": ["camera", "slides"]},
+            "audio": {"enum": ["aac", "opus"], "description": "opus: by SRT only."},
+        },
+    },
+    "Feed": {
+        "type": "object",
+        "required": ["id", "url", "source", "state", "restarts"],
+        "properties": {
+            "id": _TEXT,
+            "url": {**_TEXT, "description": "Without what is secret in it."},
+            "source": {"enum": ["camera", "slides"]},
+            "state": {**_TEXT, "description": "connecting, waiting, live, or failing: and why."},
+            "restarts": _COUNT,
+            "role": {**_TEXT, "description": "Of a pull, as what follows."},
+            "name": _TEXT,
+            "configured": {"type": "boolean"},
+            "video": {**_TEXT, "description": "What the picture is, and what becomes of it."},
+            "audio": {**_TEXT, "description": "And the sound."},
+            "bytes": _COUNT,
+            "behind_s": {**_NUMBER, "description": "Of a push: how far behind the lesson it is."},
+        },
+    },
     "Lesson": _object(
         {
             "lesson": _TEXT,
@@ -358,7 +484,40 @@ _SCHEMAS: Json = {
             "bytes": _COUNT,
             "views": {"type": "array", "items": {"type": "object"}},
             "audio": {"type": ["object", "null"]},
-            "downloads": {"type": "array", "items": _TEXT},
+            "downloads": _TEXTS,
+            **_DETAILS,
         }
     ),
+    "Found": {
+        "type": "object",
+        "required": ["lessons", "total"],
+        "properties": {
+            "lessons": {
+                "type": "array",
+                "items": {
+                    "allOf": [_ref("Entry")],
+                    "properties": {"found": {"type": "array", "items": _ref("Passage")}},
+                },
+            },
+            "total": _COUNT,
+            "facets": {
+                "type": "object",
+                "description": "By name of a filter, the most frequent values first.",
+                "additionalProperties": {
+                    "type": "array",
+                    "items": _object({"value": _TEXT, "count": _COUNT}),
+                },
+            },
+        },
+    },
+    "Passage": {
+        "type": "object",
+        "required": ["in", "parts"],
+        "properties": {
+            "in": {**_TEXT, "description": "A field of the entry, or chat."},
+            "parts": {**_TEXTS, "description": "Plain, found, plain, found ..."},
+            "t": {**_NUMBER, "description": "Of a message: seconds of the lesson."},
+            "name": {**_TEXT, "description": "Of a message: who wrote it."},
+        },
+    },
 }

@@ -36,6 +36,7 @@ from signaling.events import (
     RaiseHand,
     RevokeFloor,
     Role,
+    Said,
     Silence,
     Unpublished,
     Unwatched,
@@ -97,6 +98,12 @@ class Room:
     def may_publish(self, session: str) -> frozenset[str]:
         """The sources that a member may publish now. Raises IllegalEvent for a stranger."""
         return may_publish(self.member(session), floor=self.floor.holder == session)
+
+    def may_prepare(self, session: str) -> frozenset[str]:
+        """The sources that a member may get ready to publish: with its hand up, those of the
+        floor. What is ready is published when it may be. Raises IllegalEvent for a stranger."""
+        near = self.floor.holder == session or self.floor.asks(session)
+        return may_publish(self.member(session), floor=near)
 
     def may_watch(self, session: str, number: int) -> bool:
         """Whether a member may take this publication."""
@@ -202,6 +209,12 @@ class Room:
         refed = self.stage.admit(event.session, event.audience)
         return [*refed, AudienceChanged(event.session)]
 
+    def _said(self, event: Said) -> Iterable[Effect]:
+        member = self.member(event.session)
+        if not member.grants.data:
+            raise NotPermitted(f"This {member.role} may not write to others.")
+        return [Note(notes.chat(member, event))] if self.noted else []
+
     # --- the floor
 
     def _raise_hand(self, event: RaiseHand) -> Iterable[Effect]:
@@ -213,7 +226,7 @@ class Room:
         if self.floor.asks(event.session):
             return []
         self.floor.raise_hand(event.session)
-        return [*self.note("hand_raised", member), RoomChanged()]
+        return [*self.note("hand_raised", member), Changed(member), RoomChanged()]
 
     def _lower_hand(self, event: LowerHand) -> Iterable[Effect]:
         member = self.member(event.session)
@@ -222,7 +235,7 @@ class Room:
         if not self.floor.asks(event.session):
             return []
         self.floor.lower_hand(event.session)
-        return [*self.note("hand_lowered", member), RoomChanged()]
+        return [*self.note("hand_lowered", member), Changed(member), RoomChanged()]
 
     def _grant_floor(self, event: GrantFloor) -> Iterable[Effect]:
         member = self.under(event.by, event.session)
@@ -311,9 +324,14 @@ class Room:
         self._require_authority(event.by)
         check_size(event.metadata)
         changed, self.metadata = event.metadata != self.metadata, event.metadata
-        return [RoomChanged()] if changed else []
+        return [*self.describe(), RoomChanged()] if changed else []
 
     # --- helpers
+
+    def describe(self) -> list[Effect]:
+        """A note of what the metadata says of the lesson, when there is a journal."""
+        described = notes.lesson_described(self.metadata) if self.noted else None
+        return [Note(described)] if described is not None else []
 
     def note(self, kind: str, member: Member) -> list[Effect]:
         """A note of a member, when there is a journal."""
@@ -344,6 +362,7 @@ _TABLE: Mapping[type[Event], _Handler] = {
     Mute: Room._mute,
     Silence: Room._silence,
     Admit: Room._admit,
+    Said: Room._said,
     RaiseHand: Room._raise_hand,
     LowerHand: Room._lower_hand,
     GrantFloor: Room._grant_floor,

@@ -92,6 +92,8 @@ class FakeEngine:
         self.downtracks: dict[int, Any] = {}
         self.sources: dict[int, int | None] = {}
         self.journals: dict[int, FakeJournal] = {}
+        self.keeps: list[str] = []
+        """What journals were told to keep, one after the other."""
         self.uptrack_stats: list[dict[str, object]] = []
         self.outbox: dict[int, deque[bytes]] = {}
         self.closed = False
@@ -190,6 +192,9 @@ class FakeEngine:
 
     def journal_event(self, journal: int, json: str) -> None:
         self.journals[journal].events.append(json)
+
+    def keep_of_journals(self, keeps: str) -> None:
+        self.keeps.append(keeps)
 
     def close_journal(self, journal: int) -> None:
         self.journals[journal].closed = True

@@ -104,7 +104,7 @@ def _breaks(gaps: Iterable[dict[str, Any]], duration: float) -> list[Chapter]:
         Chapter(gap["start_s"], 0.0, "break", "Break")
         for gap in gaps
         if gap["source"] == "audio"
-        and gap["reason"] == "reconnected"
+        and gap["reason"] == "away"
         and gap["duration_s"] >= _BREAK
         and gap["start_s"] < duration
     ]

@@ -15,7 +15,7 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from recorder import reading, sums
+from recorder import reading, sums, talk
 from recorder.archive import Extras, Manifest, View, read_manifest, write_extras
 from recorder.errors import RecorderError
 from recorder.extras import chapters as chapter_rules
@@ -56,7 +56,8 @@ class Maker:
         journal = sorted((self._lesson / "journal").glob("[!.]*"))
         names = [f"journal/{path.name}" for path in journal if _is_media(path)]
         extras = [f"media/{name}" for name in self._extras.files]
-        sums.add(self._lesson, ["extras.json", *extras, *names])
+        talked = [talk.FILE] if (self._lesson / talk.FILE).exists() else []
+        sums.add(self._lesson, ["extras.json", *extras, *names, *talked])
         return self._extras
 
     def _try(self, what: str, make: Callable[[], None]) -> None:

@@ -10,7 +10,8 @@ What bounds it (beyond: dropped, counted):
 - a packet: 64 KiB; what a sender costs: 2,000 deliveries a second, 10,000 at once, because each
   one is SCTP in Python; a lesson three times that;
 - what waits for a receiver: 512 packets, 2 MiB;
-- what is kept for those who resume: 1,024 packets, 4 MiB, 60 s.
+- what is kept for those who resume: 1,024 packets, 4 MiB, 60 s;
+- what came from who is away, behind a gap: 512 packets.
 """
 
 import logging
@@ -22,6 +23,7 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import models
 
 from signaling.allowance import Allowance
+from signaling.livekit.ordering import Ordering
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +37,17 @@ _SERVED = 100
 """What a packet to a server-side participant costs: 20 a second, 100 at once."""
 _MAX_WAITING, _MAX_WAITING_BYTES = 512, 2 * 1024 * 1024
 _MAX_KEPT, _MAX_KEPT_BYTES, _KEPT_SECONDS = 1_024, 4 * 1024 * 1024, 60.0
+_REMEMBERED = 30.0
+"""Seconds for which clients remember the newest that they have of somebody who is silent."""
+_CATCH_UP = 5.0
+"""Seconds for a client that is back to send again what it kept."""
 _TRY_AGAIN = 0.05
 """Seconds until a full channel is tried again."""
 
 Send = Callable[[str, bytes], bool]
 """Label and packet to a participant's data channel; False when it is not open, or full."""
 Handler = Callable[[str, models.DataPacket], None]
-"""Session and packet that a server-side participant is sent."""
+"""Session and packet that a server-side participant is sent, or that all are."""
 CallLater = Callable[[float, Callable[[], None]], object]
 
 
@@ -54,7 +60,7 @@ class _Member:
     allowance: Allowance
     waiting: deque[bytes] = field(default_factory=deque)
     waiting_bytes: int = 0
-    last_sequence: int = 0
+    ordering: Ordering[models.DataPacket] = field(default_factory=Ordering)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +76,19 @@ class _Kept:
 
 class Relay:
     """The data of one lesson. `clock` is a steady one, in seconds; `later` calls back;
-    `may_send` tells whether a session may say anything now."""
+    `may_send` tells whether a session may say anything now; `overhear` what is said to all."""
 
     def __init__(
-        self, clock: Callable[[], float], later: CallLater, may_send: Callable[[str], bool]
+        self,
+        clock: Callable[[], float],
+        later: CallLater,
+        may_send: Callable[[str], bool],
+        overhear: Handler = lambda session, packet: None,
     ) -> None:
         self._clock = clock
         self._later = later
         self._may_send = may_send
+        self._overhear = overhear
         self._members: dict[str, _Member] = {}
         self._servers: dict[str, Handler] = {}
         self._allowance = Allowance(_LESSON_RATE, _LESSON_BURST, clock())
@@ -99,7 +110,17 @@ class Relay:
 
     def leave(self, session: str) -> None:
         """It is gone, with all that waits for it."""
+        self._settle(session)
         self._members.pop(session, None)
+
+    def away(self, session: str) -> None:
+        """Its signalling is broken off, its channels are not: it may send out of order."""
+        if member := self._members.get(session):
+            member.ordering.gather()
+
+    def back(self, session: str) -> None:
+        """It has been told `last_sequence`, and will send again what came later or never."""
+        self._later(_CATCH_UP, lambda: self._settle(session))
 
     def serve(self, identity: str, handler: Handler) -> None:
         """Packets that name this identity go to a handler of ours instead."""
@@ -122,9 +143,12 @@ class Relay:
             self.dropped += 1
             return
         if label == RELIABLE and packet.sequence:
-            if packet.sequence <= sender.last_sequence:
-                return  # sent again after a resume, and it had come
-            sender.last_sequence = packet.sequence
+            for following in sender.ordering.take(packet.sequence, packet):
+                self._route(sender, session, label, following)
+        else:
+            self._route(sender, session, label, packet)
+
+    def _route(self, sender: _Member, session: str, label: str, packet: models.DataPacket) -> None:
         wanted = wanted_identities(packet, self._identity_of)
         for identity in wanted & self._servers.keys():
             self._ask(sender, session, identity, packet)
@@ -144,17 +168,19 @@ class Relay:
     # --- resuming
 
     def last_sequence(self, session: str) -> int:
-        """The newest reliable packet that came from this participant: it sends later ones again."""
+        """The newest reliable packet that came from this participant before any gap: it sends
+        later ones again."""
         member = self._members.get(session)
-        return member.last_sequence if member is not None else 0
+        return member.ordering.last if member is not None else 0
 
     def replay(self, session: str, received: Mapping[str, int]) -> None:
         """A participant resumes; by publisher's sid, the newest that it has. The rest goes again,
-        before what waits."""
+        before what waits. Of whom it names nothing it may have forgotten what is older."""
         member = self._members.get(session)
         if member is None:
             return
         self._forget_old()
+        known = self._clock() - _REMEMBERED
         missed = [
             kept.raw
             for kept in self._kept
@@ -162,9 +188,10 @@ class Relay:
             and kept.at >= member.since
             and (not kept.wanted or member.identity in kept.wanted)
             and kept.sequence > received.get(kept.sid, 0)
+            and (kept.sid in received or kept.at > known)
         ]
-        known = set(missed)
-        waiting = [raw for raw in member.waiting if raw not in known]
+        again = set(missed)
+        waiting = [raw for raw in member.waiting if raw not in again]
         member.waiting.clear()
         member.waiting_bytes = 0
         for raw in (*missed, *waiting):
@@ -172,6 +199,11 @@ class Relay:
         self._flush(member)
 
     # --- how it goes on
+
+    def _settle(self, session: str) -> None:
+        if (member := self._members.get(session)) is not None:
+            for packet in member.ordering.settle():
+                self._route(member, session, RELIABLE, packet)
 
     def _identity_of(self, sid: str) -> str:
         """For clients that still name sids. One that nobody has here must not become everybody."""
@@ -222,6 +254,8 @@ class Relay:
             self._deliver(member, label, raw)
         if label == RELIABLE and packet.sequence:
             self._keep(_Kept(now, session, sender.sid, packet.sequence, raw, wanted))
+        if not wanted:
+            self._overhear(session, packet)
 
     def _deliver(self, member: _Member, label: str, raw: bytes) -> None:
         self.relayed += 1

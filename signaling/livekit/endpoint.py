@@ -12,13 +12,13 @@ from livekit.protocol import models, rtc
 from sfu.errors import NegotiationError
 from signaling.auth import Permissions, verify
 from signaling.door import Door
-from signaling.edge import is_lesson_name, refusal
+from signaling.edge import is_lesson_name, refusal, unix_now
 from signaling.errors import NotAllowed
 from signaling.events import Role
-from signaling.grants import grants_of
 from signaling.livekit import messages
 from signaling.livekit.errors import MalformedRequest
 from signaling.livekit.join import Joining, parse_join
+from signaling.livekit.renewal import renewed
 from signaling.livekit.rooms import Rooms
 from signaling.livekit.session import LiveKitSession
 from signaling.livekit.wire import MAX_MESSAGE, Wire
@@ -85,15 +85,9 @@ class LiveKitEndpoint:
         try:
             room = self._rooms.open(lesson)
             try:
+                secret = self._keys[who.key]
                 session = room.join(
-                    joining,
-                    identity=who.identity,
-                    role=role,
-                    name=who.name,
-                    site=who.site,
-                    grants=grants_of(who),
-                    metadata=who.metadata,
-                    attributes=who.attributes,
+                    joining, who, lambda member: renewed(who, member, secret, unix_now())
                 )
             finally:
                 self._rooms.drop_if_unused(room)

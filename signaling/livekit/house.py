@@ -8,7 +8,6 @@ from livekit.protocol import rtc
 from signaling.classroom import Classroom
 from signaling.connection import MediaPlane
 from signaling.livekit.data import Relay
-from signaling.livekit.interest import Interest
 from signaling.livekit.presence import Presence
 
 
@@ -19,7 +18,6 @@ class House:
     classroom: Classroom
     presence: Presence
     relay: Relay
-    interest: Interest
     media: MediaPlane
     video_codecs: tuple[str, ...]
     ice_servers: tuple[rtc.ICEServer, ...]

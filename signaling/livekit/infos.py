@@ -29,8 +29,11 @@ def disconnect_reason(reason: Reason) -> models.DisconnectReason:
 
 
 def permission(lesson: Lesson, member: Member) -> models.ParticipantPermission:
-    """What a member may do now, the floor included."""
-    sources = lesson.may_publish(member.session)
+    """What a member may do now, the floor included.
+
+    A raised hand may publish: its tracks are made ready, and shown to others with the floor.
+    """
+    sources = lesson.may_prepare(member.session)
     named = sorted(filter(is_known_source, sources))
     return models.ParticipantPermission(
         can_subscribe=member.grants.subscribe,
@@ -113,15 +116,8 @@ def room_metadata(lesson: Lesson) -> str:
     """
     if lesson.floor.holder is None and not lesson.floor.hands:
         return lesson.metadata
-    said = {**_as_object(lesson.metadata), **floor_of(lesson)}
+    said = {**_as_object(lesson.metadata), **lesson.floor.told(lesson.members)}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-
-
-def floor_of(lesson: Lesson) -> dict[str, object]:
-    """Who has the floor and who asks for it, by identity."""
-    holder = lesson.members.get(lesson.floor.holder or "")
-    hands = [lesson.members[session].identity for session in lesson.floor.hands]
-    return {"floor": holder.identity if holder is not None else None, "hands": hands}
 
 
 def _as_object(metadata: str) -> dict[str, object]:

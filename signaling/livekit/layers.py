@@ -29,18 +29,28 @@ def cap(settings: rtc.UpdateTrackSettings, info: models.TrackInfo, streams: int)
 def offered(wish: Cap, rids: Sequence[str]) -> Cap:
     """The same cap, its stream counted in the order of the publisher's offer: some SDKs offer the
     largest picture first."""
-    if wish.stream < len(rids) <= len(_RIDS) and set(rids) == set(_RIDS[: len(rids)]):
+    if wish.stream < len(rids) and _are_known(rids):
         return replace(wish, stream=rids.index(_RIDS[wish.stream]))
     return wish
 
 
-def taken(most: int, count: int) -> list[rtc.SubscribedQuality]:
-    """Which of `count` simulcast streams may be wanted, up to `most`, in the words of dynacast."""
+def taken(streams: Sequence[int], rids: Sequence[str]) -> list[rtc.SubscribedQuality]:
+    """Which qualities are to be sent where these streams (places in the order of the offer) are
+    taken, in the words of dynacast: the best of them and all that are smaller, for who falls back
+    on one must find it."""
+    count = max(1, len(rids))
     names = _QUALITIES[:count] if count > 1 else _QUALITIES[-1:]
+    places = [_RIDS.index(rids[s]) if _are_known(rids) else s for s in streams if s < count]
+    most = max(places, default=-1)
     return [
-        rtc.SubscribedQuality(quality=name, enabled=index <= most)
-        for index, name in enumerate(names)
+        rtc.SubscribedQuality(quality=name, enabled=place <= most)
+        for place, name in enumerate(names)
     ]
+
+
+def _are_known(rids: Sequence[str]) -> bool:
+    """Whether these are what LiveKit's clients call so many streams."""
+    return 0 < len(rids) <= len(_RIDS) and set(rids) == set(_RIDS[: len(rids)])
 
 
 def _by_size(settings: rtc.UpdateTrackSettings, layers: Sequence[models.VideoLayer]) -> int | None:

@@ -72,6 +72,16 @@ def room_update(room: models.Room) -> bytes:
     return pack(room_update=rtc.RoomUpdate(room=room))
 
 
+def mute(track: str) -> bytes:
+    """Somebody with authority has silenced this track of the client's."""
+    return pack(mute=rtc.MuteTrackRequest(sid=track, muted=True))
+
+
+def track_unpublished(track: str) -> bytes:
+    """The client may not publish this track of its own any more."""
+    return pack(track_unpublished=rtc.TrackUnpublishedResponse(track_sid=track))
+
+
 def stream_state(participant: str, track: str, *, paused: bool) -> bytes:
     """A track is paused because the client's line does not carry it, or goes on."""
     state = rtc.StreamStateInfo(
@@ -100,6 +110,11 @@ def leave(reason: models.DisconnectReason, action: rtc.LeaveRequest.Action) -> b
     """Go, for this reason, and come back or do not."""
     again = action != rtc.LeaveRequest.DISCONNECT
     return pack(leave=rtc.LeaveRequest(reason=reason, action=action, can_reconnect=again))
+
+
+def refresh_token(token: str) -> bytes:
+    """With this token the client may come back from now on."""
+    return pack(refresh_token=token)
 
 
 def sections_missing(audio: int, video: int) -> bytes:

@@ -9,10 +9,8 @@ leaves.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
-from livekit.protocol import models, rtc
+from livekit.protocol import models
 
 from signaling.effects import (
     Announced,
@@ -26,10 +24,11 @@ from signaling.effects import (
     RoomChanged,
     Withdrawn,
 )
-from signaling.events import STAFF, Member, Publication
+from signaling.events import Member, Publication
 from signaling.lesson import Lesson
-from signaling.livekit import infos
+from signaling.livekit import infos, messages
 from signaling.livekit.identifiers import new_sid
+from signaling.livekit.news import News, Person, Recipient
 
 TICK = 0.03
 """Seconds for which news is gathered."""
@@ -41,34 +40,6 @@ CROWD = 100
 CallLater = Callable[[float, Callable[[], None]], object]
 Tell = Callable[[str, models.ParticipantInfo | None, models.TrackInfo | None], None]
 """What happened, by its webhook's name, and to whom."""
-
-
-class Recipient(Protocol):
-    """A participant's signalling connection."""
-
-    def send(self, raw: bytes) -> None:
-        """Queue one serialised SignalResponse; never waits."""
-
-
-@dataclass(slots=True)
-class _Person:
-    member: Member
-    info: models.ParticipantInfo
-    recipient: Recipient | None = None
-    wide: bool = False
-    """Whether everybody was told of it."""
-    full: bool = False
-    """Whether it was told of everybody."""
-    joined: bool = False
-    """Whether the world outside was told that it joined."""
-
-    @property
-    def hidden(self) -> bool:
-        return self.member.grants.hidden
-
-    @property
-    def staff(self) -> bool:
-        return self.member.role in STAFF
 
 
 class Presence:
@@ -89,12 +60,12 @@ class Presence:
         self._wall = wall
         self._later = later
         self._tell = tell
-        self._people: dict[str, _Person] = {}
+        self._people: dict[str, Person] = {}
         self._visible = 0
         self._tracks: dict[int, models.TrackInfo] = {}  # by uptrack
         self._publications: dict[str, Publication] = {}  # by track sid
         self._changed: dict[str, None] = {}  # sessions, oldest news first
-        self._gone: list[_Person] = []
+        self._gone: list[Person] = []
         self._due = False
         self._room_due = False
         self._room_soon = False
@@ -214,7 +185,7 @@ class Presence:
             self._tell("room_started", None, None)
         sid = new_sid("PA_")
         info = infos.participant(self._lesson, member, sid=sid, joined_at=self._wall())
-        person = self._people[member.session] = _Person(member, info)
+        person = self._people[member.session] = Person(member, info)
         self._visible += not person.hidden
         person.full = person.staff
         person.wide = not person.hidden and self._is_wide(person)
@@ -228,7 +199,7 @@ class Presence:
         if person is not None and person.info.state == models.ParticipantInfo.ACTIVE:
             self._report_joined(person)
 
-    def _report_joined(self, person: _Person) -> None:
+    def _report_joined(self, person: Person) -> None:
         if not person.joined:
             person.joined = True
             self._tell("participant_joined", person.info, None)
@@ -282,8 +253,7 @@ class Presence:
         if person is None:
             return
         if reason is Reason.FORBIDDEN and person.recipient is not None:
-            gone = rtc.TrackUnpublishedResponse(track_sid=info.sid)
-            person.recipient.send(_raw(track_unpublished=gone))
+            person.recipient.send(messages.track_unpublished(info.sid))
         self._tell("track_unpublished", person.info, info)
 
     def _mute(self, publication: Publication) -> None:
@@ -297,7 +267,7 @@ class Presence:
         person = self._people.get(publication.session)
         newly = publication.silenced and not (before is not None and before.silenced)
         if newly and person is not None and person.recipient is not None:
-            person.recipient.send(_raw(mute=rtc.MuteTrackRequest(sid=info.sid, muted=True)))
+            person.recipient.send(messages.mute(info.sid))
 
     def _show_tracks(self, session: str) -> None:
         person = self._people.get(session)
@@ -337,7 +307,7 @@ class Presence:
 
     # --- telling
 
-    def _is_wide(self, person: _Person) -> bool:
+    def _is_wide(self, person: Person) -> bool:
         floor = self._lesson.floor
         return (
             self._visible <= CROWD
@@ -377,67 +347,16 @@ class Presence:
         self._changed.clear()
         for person in changed:
             person.wide = person.wide or (not person.hidden and self._is_wide(person))
-        news = _News(gone, changed)
-        room = self.room() if self._room_due else None
+        news = News(gone, changed)
+        room = messages.room_update(self.room()) if self._room_due else b""
         self._room_due = False
-        room_raw = _raw(room_update=rtc.RoomUpdate(room=room)) if room is not None else b""
         for person in self._people.values():
             if person.recipient is None:
                 continue
-            if update := news.for_(person):
-                person.recipient.send(update)
-            if room_raw:
-                person.recipient.send(room_raw)
+            for told in (news.for_(person), room):
+                if told:
+                    person.recipient.send(told)
 
-    def _show_everybody(self, session: str, person: _Person) -> None:
+    def _show_everybody(self, session: str, person: Person) -> None:
         if person.recipient is not None and (others := self.others(session)):
-            update = rtc.ParticipantUpdate(participants=others)
-            person.recipient.send(_raw(update=update))
-
-
-class _News:
-    """One tick's update: for those told of everybody, for all others, and the odd ones out."""
-
-    def __init__(self, gone: list[_Person], changed: list[_Person]) -> None:
-        self._gone = gone
-        self._changed = changed
-        self._gone_identities = {person.member.identity for person in gone}
-        self._apart = {person.member.session for person in changed if not person.wide}
-        shown = [person for person in changed if not person.hidden]
-        self._full = _update(gone, shown)
-        wide = [p for p in gone if p.wide], [p for p in shown if p.wide]
-        self._wide = self._full if wide == (gone, shown) else _update(*wide)
-
-    def for_(self, person: _Person) -> bytes:
-        """What this participant is told; b"" for nothing."""
-        if person.member.identity in self._gone_identities:
-            # Its own identity left with an earlier session: it must not take that for itself.
-            gone = [p for p in self._gone if p.member.identity != person.member.identity]
-            return _update(gone, self._shown_to(person))
-        if person.member.session in self._apart and not (person.full and not person.hidden):
-            return _update([p for p in self._gone if p.wide or person.full], self._shown_to(person))
-        return self._full if person.full else self._wide
-
-    def _shown_to(self, person: _Person) -> list[_Person]:
-        return [
-            other
-            for other in self._changed
-            if other is person or (not other.hidden and (person.full or other.wide))
-        ]
-
-
-def _update(gone: list[_Person], changed: list[_Person]) -> bytes:
-    people = [person.info for person in (*gone, *changed)]
-    return _raw(update=rtc.ParticipantUpdate(participants=people)) if people else b""
-
-
-def _raw(
-    *,
-    update: rtc.ParticipantUpdate | None = None,
-    room_update: rtc.RoomUpdate | None = None,
-    mute: rtc.MuteTrackRequest | None = None,
-    track_unpublished: rtc.TrackUnpublishedResponse | None = None,
-) -> bytes:
-    return rtc.SignalResponse(
-        update=update, room_update=room_update, mute=mute, track_unpublished=track_unpublished
-    ).SerializeToString()
+            person.recipient.send(messages.update(others))

@@ -1,7 +1,11 @@
-"""What one participant publishes, carried out: from its words and offers to the lesson."""
+"""What one participant publishes, carried out: from its words and offers to the lesson.
+
+Who asks for the floor may negotiate its tracks already. They flow to us and no further, nobody is
+told of them, and they are published at the moment when it is given the floor.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from livekit.protocol import models, rtc
@@ -48,7 +52,7 @@ class Publications:
         track = self._publishing.announce(request)
         if track is None:
             return _refusal(request, rtc.RequestResponse.LIMIT_EXCEEDED)
-        if track.source not in self._classroom.lesson.may_publish(self._session):
+        if track.source not in self._classroom.lesson.may_prepare(self._session):
             self._publishing.forget(track)
             return _refusal(request, rtc.RequestResponse.NOT_ALLOWED)
         published = rtc.TrackPublishedResponse(cid=request.cid, track=track.info)
@@ -93,12 +97,31 @@ class Publications:
         ]
 
     def publish_all(self, publisher: Connection) -> None:
-        """Media flows here: what has an uptrack is published."""
+        """Media flows here: what has an uptrack is published, or waits for the floor."""
+        lesson = self._classroom.lesson
+        if self._session not in lesson.members:
+            return  # it was sent away, and will be closed in a moment
         for track in list(self._publishing.tracks):
             up = publisher.uptracks.get(track.mid)
-            if up is not None and track.uptrack != up.id:
-                self._withdraw(track)
+            if up is None or track.uptrack == up.id:
+                continue
+            self._withdraw(track)
+            waits = track.source not in lesson.may_publish(self._session)
+            if not waits or track.source not in lesson.may_prepare(self._session):
                 self._publish(track, publisher)
+
+    def review(self) -> None:
+        """Other rules hold: publish what waited for them, give up what waits in vain."""
+        lesson, publisher = self._classroom.lesson, self._negotiator.publisher
+        if self._session not in lesson.members:
+            return
+        for track in list(self._publishing.tracks):
+            if track.uptrack is None and track.source not in lesson.may_prepare(self._session):
+                self._publishing.forget(track)
+                self._stop(track)
+                self._send(messages.track_unpublished(track.info.sid))
+        if publisher is not None and publisher.connected:
+            self.publish_all(publisher)
 
     # --- what others say
 
@@ -110,13 +133,17 @@ class Publications:
             self._publishing.forget(track)
             self._stop(track)
 
-    def say_wanted(self, uptrack: int, most: int) -> None:
-        """Tell the client up to which stream anybody may want: it need not send the others."""
+    def _on_wanted(self, uptrack: int, streams: Sequence[int]) -> None:
+        """Engine: these streams are taken, by whomever. The client need not send better ones."""
         track = self._publishing.by_uptrack(uptrack)
-        if track is None or track.kind != "video":
+        if track is None:
             return
+        qualities = taken(streams, track.rids)
+        resting = frozenset(q.quality for q in qualities if not q.enabled)
+        if resting == track.resting:
+            return
+        track.resting = resting
         codec = track.info.mime_type.rpartition("/")[2].lower()
-        qualities = taken(most, track.streams)
         update = rtc.SubscribedQualityUpdate(
             track_sid=track.info.sid,
             subscribed_qualities=qualities,
@@ -137,8 +164,8 @@ class Publications:
         up = publisher.uptracks[track.mid]
         codec, track.uptrack = up.codec, up.id
         track.info.mime_type = mime_type(up.kind, codec.name)
-        track.streams = max(1, len(up.rids))
-        track.info.simulcast = track.streams > 1
+        track.rids = up.rids
+        track.info.simulcast = len(up.rids) > 1
         del track.info.codecs[:]
         track.info.codecs.append(_codec_info(track))
         self._presence.describe(up.id, track.info)
@@ -158,6 +185,10 @@ class Publications:
         except LessonError as error:
             logger.info("%s is not published: %s", track.info.sid, error)
             self.forbidden(up.id)
+            return
+        if up.kind == "video":
+            self._on_wanted(up.id, range(max(1, len(up.rids))))  # all, until it is said
+            self._classroom.config.media.engine.watch_wanted(up.id, self._on_wanted)
 
     def _unpublish(self, track: Published) -> None:
         self._withdraw(track)

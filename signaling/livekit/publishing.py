@@ -36,8 +36,10 @@ class Published:
     track_id: str = ""
     """As that section names it."""
     uptrack: int | None = None
-    streams: int = 1
-    """Simulcast streams in which it is sent."""
+    rids: tuple[str, ...] = ()
+    """The simulcast streams in which it is sent, in the order of the offer."""
+    resting: frozenset[int] = frozenset()
+    """Qualities that its client was told that nobody takes."""
 
     @property
     def encrypted(self) -> bool:

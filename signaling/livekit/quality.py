@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from livekit.protocol import models, rtc
 
-from signaling.livekit.presence import Presence, Recipient
+from signaling.livekit.news import Recipient
+from signaling.livekit.presence import Presence
 
 EVERY = 5.0
 """Seconds between looks."""

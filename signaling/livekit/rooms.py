@@ -2,30 +2,30 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from livekit.protocol import models, rtc
 
+from signaling.auth import Permissions
 from signaling.classroom import Classroom
 from signaling.config import IceServer
 from signaling.edge import unix_now
 from signaling.effects import (
     Announced,
-    Arrived,
     AudienceChanged,
     Changed,
-    Departed,
     Disconnect,
     Effect,
     Over,
     Withdrawn,
 )
 from signaling.errors import LessonError
-from signaling.events import Describe, Grants, Join, Role
+from signaling.events import Describe, Join, Member, Role
+from signaling.grants import grants_of
 from signaling.livekit import messages
+from signaling.livekit.chat import ChatReader
 from signaling.livekit.data import Relay
 from signaling.livekit.house import House
-from signaling.livekit.interest import Interest
 from signaling.livekit.join import Joining
 from signaling.livekit.presence import Presence, Tell
 from signaling.livekit.rpc import ClassroomParticipant
@@ -50,9 +50,9 @@ class Room:
             later=loop.call_later,
             tell=tell,
         )
-        self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send)
+        chat = ChatReader(classroom.chat)
+        self.relay = Relay(loop.time, loop.call_later, classroom.lesson.may_send, chat.heard)
         self.participant = ClassroomParticipant(classroom, self.relay)
-        self.interest = Interest(self._on_interest)
         self.sessions: dict[str, LiveKitSession] = {}
         self._loop = loop
         self._subscribed: set[int] = set()
@@ -60,7 +60,6 @@ class Room:
             classroom,
             self.presence,
             self.relay,
-            self.interest,
             classroom.config.media,
             classroom.config.video_codecs,
             ice_servers=tuple(
@@ -73,29 +72,24 @@ class Room:
         )
 
     def join(
-        self,
-        joining: Joining,
-        *,
-        identity: str,
-        role: Role,
-        name: str,
-        site: str,
-        grants: Grants,
-        metadata: str,
-        attributes: Mapping[str, str],
+        self, joining: Joining, who: Permissions, renew: Callable[[Member], str]
     ) -> LiveKitSession:
-        """Seat a participant. Raises LessonError, NegotiationError."""
-        session = LiveKitSession(self._house, joining, role=role, site=site, now=self._loop.time())
+        """Seat a participant; `renew` makes a new token for it.
+
+        Raises LessonError, NegotiationError.
+        """
+        role, now = Role(who.role), self._loop.time()
+        session = LiveKitSession(self._house, joining, renew, role=role, site=who.site, now=now)
         self.sessions[session.id] = session
         try:
             join = Join(
                 session.id,
-                identity,
+                who.identity,
                 role,
-                name,
-                grants,
-                metadata,
-                attributes,
+                who.name,
+                grants_of(who),
+                who.metadata,
+                who.attributes,
                 waits=True,
                 unique=True,
             )
@@ -139,37 +133,23 @@ class Room:
                 self._each(lambda session: session.review((publication,)))
             case Withdrawn(publication, reason):
                 self._subscribed.discard(publication.number)
-                self.interest.forget(publication.number)
                 self._each(lambda session: session.withdrawn(publication, reason))
             case AudienceChanged(publisher):
                 own = self.classroom.lesson.published_by(publisher)
                 self._each(lambda session: session.review(own))
             case Changed(member):
                 if (session := self.sessions.get(member.session)) is not None:
+                    session.changed(member)
                     session.review(list(self.classroom.lesson.publications.values()))
             case Disconnect(session_id, reason):
                 if (session := self.sessions.get(session_id)) is not None:
                     session.dismiss(reason)
-            case Arrived() | Departed():
-                self.interest.set_everything(self._serves_others())
 
     def _each(self, tell: Callable[[LiveKitSession], None]) -> None:
         for session in list(self.sessions.values()):
             tell(session)
 
-    def _serves_others(self) -> bool:
-        """Whether anybody takes tracks who does not say how much of them."""
-        if self.classroom.config.lessons_dir is not None:
-            return True  # they are recorded
-        return any(seat not in self.sessions for seat in self.classroom.sessions)
-
     # --- House
-
-    def _on_interest(self, number: int, most: int) -> None:
-        publication = self.classroom.lesson.publication(number)
-        publisher = self.sessions.get(publication.session) if publication is not None else None
-        if publication is not None and publisher is not None:
-            publisher.say_wanted(publication.track.uptrack, most)
 
     def _on_gone(self, session: str) -> None:
         self.sessions.pop(session, None)

@@ -6,7 +6,8 @@
     grant_floor    {"identity": ...}       staff
     revoke_floor                           staff; the holder
 
-The answer to each is the floor as it is then: `{"floor": identity or null, "hands": [...]}`. Who
+The answer to each is the floor as it is then, as `Floor.told` says it: `{"floor": identity or null,
+"hands": [identities]}`, the same as over HTTP and in the room's metadata. Who
 may do what is for the lesson to say; its sentence is the error's message. It is in no list of
 participants, so that clients that do not know of it see nobody who is not there.
 """
@@ -22,7 +23,6 @@ from signaling.events import Event, GrantFloor, LowerHand, RaiseHand, RevokeFloo
 from signaling.lesson import Lesson
 from signaling.livekit.data import RELIABLE, Relay
 from signaling.livekit.identifiers import CLASSROOM
-from signaling.livekit.infos import floor_of
 
 UNSUPPORTED_METHOD, PAYLOAD_TOO_LARGE, UNSUPPORTED_VERSION = 1400, 1402, 1404
 APPLICATION_ERROR = 1500
@@ -85,7 +85,8 @@ class ClassroomParticipant:
             self._house.handle(make(self, session, _parsed(request.payload)))
         except LessonError as error:
             raise RpcFailure(APPLICATION_ERROR, str(error)) from None
-        return json.dumps(floor_of(self._house.lesson), ensure_ascii=False)
+        lesson = self._house.lesson
+        return json.dumps(lesson.floor.told(lesson.members), ensure_ascii=False)
 
     def _say(self, identity: str, packet: models.DataPacket) -> None:
         packet.participant_identity = CLASSROOM

@@ -19,7 +19,7 @@ from sfu.negotiation import Codec, Offer
 from signaling.allowance import Allowance
 from signaling.connection import Connection, Downtrack
 from signaling.effects import Reason
-from signaling.events import Publication, Role, Track, Watch
+from signaling.events import Member, Publication, Role, Track, Watch
 from signaling.livekit import messages
 from signaling.livekit.errors import MalformedRequest
 from signaling.livekit.house import House
@@ -27,6 +27,7 @@ from signaling.livekit.infos import disconnect_reason
 from signaling.livekit.join import Joining
 from signaling.livekit.negotiation import Dual, Negotiator, Single, Wanted
 from signaling.livekit.publications import Publications
+from signaling.livekit.renewal import RENEW_EVERY
 from signaling.livekit.requests import Requests
 from signaling.livekit.subscribing import Subscriptions
 from signaling.livekit.wire import Wire
@@ -62,8 +63,16 @@ class LiveKitSession:
     words."""
 
     def __init__(
-        self, house: House, joining: Joining, *, role: Role, site: str, now: float
+        self,
+        house: House,
+        joining: Joining,
+        renew: Callable[[Member], str],
+        *,
+        role: Role,
+        site: str,
+        now: float,
     ) -> None:
+        """`renew` makes a token with which this member may come back."""
         self.id = secrets.token_urlsafe(18)
         self.sid = ""
         self.identity = ""
@@ -73,6 +82,9 @@ class LiveKitSession:
         self._house = house
         self._loop = asyncio.get_running_loop()
         self._single = joining.single
+        self._renew = renew
+        self._renewed: Member | None = None  # as the newest token describes it
+        self._renewing: asyncio.TimerHandle | None = None
         self._wire: Wire | None = None
         self._kept: deque[bytes] = deque()
         self._absence: asyncio.TimerHandle | None = None
@@ -136,7 +148,7 @@ class LiveKitSession:
         if self._closed:
             return
         self._closed = self._leaving = True
-        for timer in (self._absence, self._settling):
+        for timer in (self._absence, self._settling, self._renewing):
             if timer is not None:
                 timer.cancel()
         if self._wire is not None:
@@ -168,6 +180,7 @@ class LiveKitSession:
                 trailer=house.trailer,
             )
         )
+        self._send_token()
         for request in joining.add_tracks:
             self._requests.add_track(request)
         self._subscriptions.review(lesson.publications.values())
@@ -196,6 +209,7 @@ class LiveKitSession:
             return
         self._wire = None
         self._kept.extend(wire.take_queue())
+        self._house.relay.away(self.id)
         self._absence = self._loop.call_later(RESUME_WINDOW, self.give_up)
 
     def resume(self, wire: Wire, joining: Joining) -> bool:
@@ -207,6 +221,7 @@ class LiveKitSession:
             return False
         house, presence = self._house, self._house.presence
         wire.send(messages.reconnect(house.relay.last_sequence(self.id), house.ice_servers))
+        house.relay.back(self.id)
         self.attach(wire)
         self.send_signal(messages.update([presence.info(self.id), *presence.others(self.id)]))
         self.send_signal(messages.room_update(presence.room()))
@@ -246,10 +261,6 @@ class LiveKitSession:
             self.send_signal(messages.leave(disconnect_reason(reason), DISCONNECT))
             self._leaving = True
 
-    def say_wanted(self, uptrack: int, most: int) -> None:
-        """Up to this stream anybody may want what it publishes."""
-        self._publications.say_wanted(uptrack, most)
-
     def withdrawn(self, publication: Publication, reason: Reason) -> None:
         """It is published no more."""
         if publication.session != self.id:
@@ -257,6 +268,12 @@ class LiveKitSession:
             self.settle()
         elif reason is Reason.FORBIDDEN:
             self._publications.forbidden(publication.track.uptrack)
+
+    def changed(self, member: Member) -> None:
+        """Other things are said of its member, or it may do others."""
+        if self._renewed is not None and member != self._renewed:  # the floor is not in tokens
+            self._send_token()
+        self._publications.review()
 
     def review(self, publications: Sequence[Publication]) -> None:
         """These are new, or other rules hold for them."""
@@ -333,11 +350,23 @@ class LiveKitSession:
         if isinstance(message, bytes):
             self._house.relay.received(self.id, label, message)
 
-    # --- the end
+    # --- later
+
+    def _send_token(self) -> None:
+        """Now and every few minutes: its client may need one to come back."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        member = self._house.classroom.lesson.members.get(self.id)
+        if member is not None and not self._leaving:
+            self._renewed = member
+            self._renewing = self._loop.call_later(RENEW_EVERY, self._send_token)
+            self.send_signal(messages.refresh_token(self._renew(member)))
 
     def _settle(self) -> None:
         self._settling = None
         self._negotiator.settle()
+
+    # --- the end
 
     def _say_goodbye(self) -> None:
         # A page that is reloaded says goodbye too: a teacher's lesson waits for it.

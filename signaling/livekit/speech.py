@@ -21,6 +21,7 @@ class Speakers:
         self._levels: dict[int, float] = {}
         self._whose: dict[int, str] = {}
         self._told: dict[str, float] = {}  # by participant sid
+        self._newcomers: set[str] = set()  # sessions
         self._due = False
 
     def heard(self, session: str, uptrack: int, level: float, active: bool) -> None:
@@ -35,8 +36,13 @@ class Speakers:
             self._levels[uptrack] = 0.0
             self._hurry()
 
+    def arrived(self, session: str) -> None:
+        """Somebody has come, who is told of all who speak, though nothing has changed."""
+        self._newcomers.add(session)
+        self._hurry()
+
     def now(self) -> list[models.SpeakerInfo]:
-        """Who speaks, for who has just come."""
+        """Who speaks, as everybody was told."""
         return [_info(sid, level) for sid, level in self._told.items() if level]
 
     def _hurry(self) -> None:
@@ -59,14 +65,13 @@ class Speakers:
         self._told = {sid: level for sid, level in now.items() if level}
         for uptrack in [number for number, level in self._levels.items() if not level]:
             self._forget(uptrack)
-        if changed:
-            self._say([_info(sid, level) for sid, level in changed.items()])
-
-    def _say(self, speakers: list[models.SpeakerInfo]) -> None:
-        message = rtc.SignalResponse(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
-        raw = message.SerializeToString()
-        for _, recipient, _ in self._presence.listeners():
-            recipient.send(raw)
+        newcomers, self._newcomers = self._newcomers, set()
+        news, everything = _raw([_info(sid, level) for sid, level in changed.items()]), b""
+        if newcomers:
+            everything = _raw(self.now())
+        for session, recipient, _ in self._presence.listeners() if news or everything else ():
+            if raw := everything if session in newcomers else news:
+                recipient.send(raw)
 
     def _sid(self, session: str) -> str | None:
         try:
@@ -77,6 +82,13 @@ class Speakers:
     def _forget(self, uptrack: int) -> None:
         self._whose.pop(uptrack, None)
         self._levels.pop(uptrack, None)
+
+
+def _raw(speakers: list[models.SpeakerInfo]) -> bytes:
+    if not speakers:
+        return b""
+    changed = rtc.SpeakersChanged(speakers=speakers)
+    return rtc.SignalResponse(speakers_changed=changed).SerializeToString()
 
 
 def _step(level: float) -> float:

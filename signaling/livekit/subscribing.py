@@ -10,7 +10,6 @@ from signaling.delivery import Cap
 from signaling.events import Publication, Unwatched, Watch, Watching
 from signaling.livekit import messages
 from signaling.livekit.house import House
-from signaling.livekit.interest import NOTHING
 from signaling.livekit.layers import cap as cap_of
 from signaling.livekit.layers import offered
 from signaling.livekit.negotiation import Negotiator, Wanted
@@ -44,7 +43,6 @@ class Subscriptions:
         self._auto = auto
         self._send = send
         self._delivery = house.classroom.delivery
-        self._interest = house.interest
         self._denied: set[int] = set()  # which it was told that it may not have
         self._asked: dict[int, bool] = {}  # what the client has said itself, by number
         self._current: dict[int, _Subscription] = {}  # by number
@@ -186,14 +184,10 @@ class Subscriptions:
             subscription.watched = False
             self._classroom.tell(Unwatched(self._session, (subscription.downtrack.id,)))
             self._delivery.unwatch(self._session, subscription.downtrack.id)
-            self._interest.drop(subscription.publication.number, self._session)
 
     def _apply(self, subscription: _Subscription) -> None:
         if not subscription.watched or subscription.downtrack is None:
             return
-        cap = subscription.cap or Cap()
         if subscription.cap is not None:
-            rids = subscription.publication.track.rids
-            self._delivery.cap(self._session, subscription.downtrack.id, offered(cap, rids))
-        stream = NOTHING if cap.paused else cap.stream
-        self._interest.want(subscription.publication.number, self._session, stream)
+            cap = offered(subscription.cap, subscription.publication.track.rids)
+            self._delivery.cap(self._session, subscription.downtrack.id, cap)

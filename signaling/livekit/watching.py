@@ -9,7 +9,7 @@ from aiohttp import web
 from sfu.engine import Engine
 from sfu.stats import Counters
 from signaling.classroom import Classroom
-from signaling.effects import Announced, Effect, Over, Withdrawn
+from signaling.effects import Announced, Arrived, Effect, Over, Withdrawn
 from signaling.livekit.presence import Presence
 from signaling.livekit.quality import EVERY, Look, Qualities
 from signaling.livekit.speech import Speakers
@@ -109,6 +109,8 @@ class _Observer:
                     self._speakers.heard(session, uptrack, level, active)
 
                 self._engine.watch_speech(publication.track.uptrack, heard)
+            case Arrived(member):
+                self._speakers.arrived(member.session)
             case Withdrawn(publication):
                 self._speakers.gone(publication.track.uptrack)
             case Over():

@@ -39,6 +39,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "joins": {"joins_per_second_per_core": 410, "loss_meanwhile": 0},
     "memory": {"error": "it ended with exit code 1."},
+    "signaling": {
+        "by_participants": {
+            "10": {"joins_per_second": 321.5, "bytes_mean": 3_000, "bytes_total_per_n2": 300.0},
+            "500": {"joins_per_second": 300.25, "bytes_mean": 9_000, "bytes_total_per_n2": 18.0},
+        }
+    },
     "flood": {"loss": 0.001, "quiet": {"p50_us": 240}},
     "peers": {
         "us_per_packet": {"tongbu": 2.5, "mediasoup": 15.0},
@@ -123,3 +129,9 @@ def test_plots_are_small_documents_that_the_page_shows() -> None:
         assert ET.fromstring(drawing).tag.endswith("svg")
         assert len(drawing) < 40_000
         assert f"](plots/{name})" in made.text
+
+
+def test_the_signalling_stands_by_number_of_participants() -> None:
+    text = page(runs()).text
+    assert "## Signalling" in text
+    assert "| 500 | 300.2 |" in text

@@ -21,6 +21,9 @@ from clients.headless.whip import Endpoint
 CLIP_FRAMES = 300
 """Length of the `lesson_clip` fixture: what a number is modulo."""
 
+LEAST_PATIENCE_S = 30.0
+"""Waiting costs nothing where all is well, and a busy machine is no failure."""
+
 T = TypeVar("T")
 
 
@@ -76,6 +79,7 @@ async def until(
     holds: Callable[[], T | Awaitable[T]], patience: float, what: str, step: float = 0.05
 ) -> T:
     """Look again and again until it holds; fails with what was waited for."""
+    patience = max(patience, LEAST_PATIENCE_S)
     deadline = time.monotonic() + patience
     while True:
         value = holds()

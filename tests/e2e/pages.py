@@ -1,6 +1,5 @@
 """The web client's pages, as a test uses them."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from playwright.async_api import Browser, Page, expect
 
 PATTERN = Path(__file__).with_name("pattern.js")
 
-_PATIENCE_MS = 20_000
+_PATIENCE_MS = 60_000
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @dataclass
@@ -35,6 +35,11 @@ class Shown:
             differences=[one["difference"] for one in read if "difference" in one],
             unreadable=len(seen) - len(read),
         )
+
+    @property
+    def seconds(self) -> float:
+        """From the first picture to the last."""
+        return (self.at[-1] - self.at[0]) / 1000
 
     @property
     def difference(self) -> float:
@@ -91,11 +96,24 @@ class Viewer:
         self.page = page
         self.video = page.get_by_test_id(video)
 
-    async def watch(self, seconds: float) -> Shown:
-        """What it shows in that time."""
+    async def watch(self, pictures: int) -> Shown:
+        """The next pictures it shows, however long they take; fewer if it comes to its end."""
         seen = await self.video.evaluate_handle("video => testPattern.watch(video)")
-        await asyncio.sleep(seconds)
+        await self.page.wait_for_function(
+            "([video, seen, pictures]) => seen.length >= pictures || video.ended",
+            arg=[await self.video.element_handle(), seen, pictures],
+        )
         return Shown.of(await seen.json_value())
+
+    async def seek(self, seconds: float) -> None:
+        """Jump to that moment, and wait until it is there."""
+        await self.video.evaluate(
+            """(video, seconds) => new Promise(done => {
+                video.addEventListener('seeked', done, { once: true })
+                video.currentTime = seconds
+            })""",
+            seconds,
+        )
 
     async def shows_a_picture(self) -> None:
         """Wait until the first picture is there."""

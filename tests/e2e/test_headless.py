@@ -38,7 +38,7 @@ async def test_every_picture_arrives_and_is_archived(node: Node, lesson_clip: Pa
     assert report.lost == 0
     assert report.audio_packets > 100
     assert report.first_frame_ms is not None
-    assert report.first_frame_ms < 2000
+    assert report.first_frame_ms < 10_000  # some 300 on a quiet machine
 
     entry = await archived(node.url, "math")
     assert entry["state"] == "complete"
@@ -93,7 +93,7 @@ async def test_schools_are_told_of_the_end(node: Node, lesson_clip: Path):
     ):
         await pupil.sees(10)
         await lesson.stop()
-        await asyncio.wait_for(pupil.school.over.wait(), 5)
+        await asyncio.wait_for(pupil.school.over.wait(), 30)
     assert pupil.school.report.ended
 
 

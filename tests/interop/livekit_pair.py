@@ -167,7 +167,7 @@ async def main() -> None:
         name, *arguments = json.loads(line)
         command: Callable[..., Awaitable[Any]] = getattr(pair, name)
         try:
-            answer = {"ok": await asyncio.wait_for(command(*arguments), 30)}
+            answer = {"ok": await asyncio.wait_for(command(*arguments), 80)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

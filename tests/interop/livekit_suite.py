@@ -1,8 +1,10 @@
-"""`make interop-livekit`: the tests of PyPI's `livekit`, its makers' own, against a node of ours.
+"""`make interop-livekit`: the tests of LiveKit's SDKs, by their makers, against a node of ours.
 
-They come with the source distribution, fetched by pip when this runs. Each file runs in a process
-of its own: the SDK may abort when an interpreter ends. The last line is JSON: how many passed,
-failed and were skipped, each skip with its reason. Exit code 0 when none failed.
+Those of PyPI's `livekit` come with the source distribution, fetched by pip when this runs. Each
+file runs in a process of its own: the SDK may abort when an interpreter ends. That of
+livekit-client's SignalClient comes with the npm package (`signal_client.py`). The last line is
+JSON: how many passed, failed and were skipped, each skip with its reason. Exit code 0 when none
+failed.
 """
 
 import argparse
@@ -13,12 +15,14 @@ import shutil
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, STDOUT
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from clients.headless.node import Node
 from signaling.config import DEV_KEY, DEV_SECRET
+from tests.interop import signal_client
+from tests.interop.outcome import Outcome
 from tests.interop.venvs import InstallError, python_with, releases, source_of
 
 FILES = (
@@ -35,45 +39,33 @@ _TEST_SECONDS = 600
 """For one test; the longest waits for keys to be stretched, again and again."""
 
 
-@dataclass
-class Outcome:
-    """What became of all tests so far."""
+SIGNAL_CLIENT = "SignalClient"
+"""The test of livekit-client's, beside those of PyPI's `livekit`."""
 
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    reasons: dict[str, str] = field(default_factory=dict)
-    """Of the skipped and the failed, by name."""
 
-    def add(self, report: Path, file: str) -> None:
-        """Count what pytest wrote; a report that is not there is a failure."""
-        if not report.exists():
-            self.failed += 1
-            self.reasons[file] = "it ended without a report"
-            return
-        for case in ElementTree.parse(report).iter("testcase"):
-            self._count(f"{file}::{case.get('name')}", case)
-
-    def _count(self, name: str, case: ElementTree.Element) -> None:
+def count(outcome: Outcome, report: Path, file: str) -> None:
+    """Add what pytest wrote; a report that is not there is a failure."""
+    if not report.exists():
+        outcome.fails(file, "it ended without a report")
+        return
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = f"{file}::{case.get('name')}"
         trouble = [child for child in case if child.tag in ("failure", "error")]
         skips = [child for child in case if child.tag == "skipped"]
         if trouble:
-            self.failed += 1
-            self.reasons[name] = (trouble[0].get("message") or "").splitlines()[0][:300]
+            outcome.fails(name, trouble[0].get("message") or "no reason given")
         elif skips:
-            self.skipped += 1
-            self.reasons[name] = skips[0].get("message") or "no reason given"
+            outcome.skips(name, skips[0].get("message") or "no reason given")
         else:
-            self.passed += 1
+            outcome.passed += 1
 
 
-async def run(files: tuple[str, ...], version: str | None, *, keyword: str) -> Outcome:
+async def run(files: Sequence[str], version: str | None, outcome: Outcome, *, keyword: str) -> None:
     """Run these against a node of their own. Raises InstallError, NodeError."""
     version = version or releases("livekit")[0]
     print(f"== livekit {version}: its tests, against this node", flush=True)
     python = python_with(f"livekit-{version}", f"livekit=={version}", *_REQUIREMENTS)
     tests = source_of("livekit", version) / "tests"
-    outcome = Outcome()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         shutil.copy(Path(__file__).with_name("livekit_utils.py"), place / "utils.py")
@@ -82,13 +74,11 @@ async def run(files: tuple[str, ...], version: str | None, *, keyword: str) -> O
             for file in files:
                 shutil.copy(tests / f"{file}.py", place)
                 await _run_file(python, place, file, node, keyword)
-                outcome.add(place / f"{file}.xml", file)
+                count(outcome, place / f"{file}.xml", file)
         finally:
             code = await node.stop()
         if code or any("Traceback" in line for line in node.log):
-            outcome.failed += 1
-            outcome.reasons["the node"] = f"exit code {code}: {list(node.log)[-1:]}"
-    return outcome
+            outcome.fails("the node", f"exit code {code}: {list(node.log)[-1:]}")
 
 
 async def _run_file(python: Path, place: Path, file: str, node: Node, keyword: str) -> None:
@@ -127,12 +117,17 @@ async def _run_file(python: Path, place: Path, file: str, node: Node, keyword: s
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", default=FILES, help="of the suite; all that need us")
+    parser.add_argument("files", nargs="*", default=[*FILES, SIGNAL_CLIENT], help="which of them")
     parser.add_argument("--version", help="of livekit; the newest, if none is given")
     parser.add_argument("-k", dest="keyword", default="", help="as pytest's")
     options = parser.parse_args()
+    outcome = Outcome()
+    files = [file for file in options.files if file != SIGNAL_CLIENT]
     try:
-        outcome = asyncio.run(run(tuple(options.files), options.version, keyword=options.keyword))
+        if files:
+            asyncio.run(run(files, options.version, outcome, keyword=options.keyword))
+        if SIGNAL_CLIENT in options.files:
+            asyncio.run(signal_client.run(outcome, options.keyword))
     except InstallError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import jwt
 import pytest
 from livekit import rtc
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds for anything to happen."""
 STRETCHING = 90.0
 """Seconds that what the end-to-end encryption's tests wait for may take, whatever they say: after a

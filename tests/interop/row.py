@@ -10,6 +10,8 @@ from clients.headless.node import Node
 
 COLUMNS = ("connect", "publish", "subscribe", "simulcast", "data", "resume")
 OK, FAILED, LACKS = "ok", "FAILED", "-"
+END = "\x04"
+"""Said to a program that goes on until its input ends."""
 
 
 class Unavailable(Exception):  # noqa: N818  (named for what is the case)
@@ -71,7 +73,8 @@ async def until(holds: Callable[[], Awaitable[Any]], what: str, patience: float 
 async def lines_of(
     command: Sequence[str], heard: Callable[[str], Awaitable[str | None]], patience: float
 ) -> None:
-    """Run a program; each line it prints is heard, and what that returns is written to it.
+    """Run a program; each line it prints is heard, and what that returns is written to it, or,
+    with `END`, its input is closed.
 
     Raises AssertionError where it fails or takes longer than `patience` seconds.
     """
@@ -88,7 +91,10 @@ async def lines_of(
     try:
         async with asyncio.timeout(patience):
             async for line in process.stdout:
-                if (answer := await heard(line.decode().strip())) is not None:
+                answer = await heard(line.decode().strip())
+                if answer == END:
+                    process.stdin.close()
+                elif answer is not None:
                     process.stdin.write(answer.encode() + b"\n")
             process.stdin.close()
             code = await process.wait()

@@ -31,7 +31,7 @@ async def test_webrtcbin_teaches(node: Node, codec: str):
     assert gstreamer.stdin
     assert gstreamer.stderr
     try:
-        line = await asyncio.wait_for(gstreamer.stdout.readline(), 20)
+        line = await asyncio.wait_for(gstreamer.stdout.readline(), 60)
         assert line == b"live\n", (await gstreamer.stderr.read()).decode()
         async with Endpoint(f"{node.url}/math/whep", school_token) as endpoint:
             school = School(endpoint)
@@ -40,7 +40,7 @@ async def test_webrtcbin_teaches(node: Node, codec: str):
             report = await school.stop()
     finally:
         gstreamer.stdin.close()
-        await asyncio.wait_for(gstreamer.wait(), 10)
+        await asyncio.wait_for(gstreamer.wait(), 60)
     assert report.lost == 0
     assert report.audio_packets > 100
     entry = await archived(node.url, "math")

@@ -58,6 +58,11 @@ def source_of(package: str, version: str) -> Path:
     return home
 
 
+def newest_of_npm(package: str) -> str:
+    """The newest released version of a package of npm's. Raises InstallError."""
+    return _run("npm", "view", package, "version").strip()
+
+
 def node_modules(name: str, *packages: str) -> Path:
     """A folder of npm's with these packages. Raises InstallError."""
     home = CACHE / "npm" / name

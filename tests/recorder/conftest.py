@@ -1,7 +1,7 @@
 """What the recorder's tests share: a lesson's folder, and one recorded into it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +33,23 @@ def record(folder: Path) -> Callable[..., dict[str, Any]]:
         return json.loads((folder / "manifest.json").read_text())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of an S3 server with an empty bucket."""
+    from tests.recorder.s3 import moto  # seconds to import: only for those who use it
+
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture
+def way(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A way to it (`s3.Way`), with credentials in the environment."""
+    from tests.recorder.s3 import CREDENTIALS, Way
+
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with Way(s3_server) as way:
+        yield way

@@ -1,6 +1,6 @@
 """Writes journals to disk as the engine does: RTP packets in records, in segments, under a lock.
 
-The format is told in `sfu/media/src/journal/mod.rs`. This is a second opinion on it, so that the
+The format is told in `docs/journal.md`. This is a second opinion on it, so that the
 recorder is tried with the real reader and without an engine.
 """
 
@@ -12,7 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tests.recorder.journals import Frame, Journal, JournalEnd, LessonEvent, SenderReport
+from tests.recorder.journals import (
+    EPOCH_US,
+    Frame,
+    Journal,
+    JournalEnd,
+    LessonEvent,
+    SenderReport,
+)
 
 MTU = 1_200
 EVENT, RTP, SENDER_REPORT, END = 1, 2, 3, 4
@@ -21,14 +28,14 @@ EVENT, RTP, SENDER_REPORT, END = 1, 2, 3, 4
 class Writer:
     """One journal being written; `close` or `kill` it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, number: int = 1) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._lock: IO[bytes] = (directory / "lock").open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._file = (directory / "00000001.tbj").open("wb", buffering=0)
+        self._file = (directory / f"{number:08}.tbj").open("wb", buffering=0)
         self._codecs: dict[int, str] = {}
         self._sequences: dict[int, int] = {}
-        head = struct.pack("<8sHHIQI", b"TONGBUJ1", 1, 32, 1, 0, 0)
+        head = struct.pack("<8sHHIQI", b"TONGBUJ1", 1, 32, number, 0, 0)
         self._file.write(head + struct.pack("<I", zlib.crc32(head)))
 
     def write(self, records: list[Any]) -> None:
@@ -39,6 +46,14 @@ class Writer:
         """Append the first half of a record's last part, as a crash leaves it."""
         whole = list(self._encode(record))[-1]
         self._file.write(whole[: len(whole) // 2])
+
+    def write_raw(self, kind: int, track: int, body: bytes, arrival_us: int = EPOCH_US) -> None:
+        """Append a record of any sense."""
+        self._file.write(_record(kind, track, arrival_us, body))
+
+    def skip(self, track: int, packets: int) -> None:
+        """Lose packets of a track, or go back to earlier numbers."""
+        self._sequences[track] = self._sequences[track] + packets & 0xFFFF
 
     def kill(self) -> None:
         """Let go of everything, as the death of the process does."""

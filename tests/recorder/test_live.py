@@ -45,8 +45,8 @@ class Watched:
         for name, rendition in self.lesson.renditions.items():
             if not rendition.playable:
                 continue
-            text = self.lesson.media_playlist(name, skip=False)
-            delta = self.lesson.media_playlist(name, skip=True)
+            text = self.lesson.media_playlist(name, skip=False).text
+            delta = self.lesson.media_playlist(name, skip=True).text
             linter = self.linters.setdefault(name, Linter(self._fetch(rendition), RATES[name]))
             found[name] = linter.see(text, delta)
         check_reports(found)
@@ -92,7 +92,7 @@ def test_slides_that_stand_still_come_in_parts_of_a_second(folder: Path):
     clip = loop(media.video("H264", 4, size=(640, 360), fps=1, gop=4), 14)
     journal.add(Sender(3, 90_000, base=1).frames(clip, 0.2)).end(14.6)
     watched = Watched(folder, journal).run()
-    assert parse(watched.lesson.media_playlist("slides", skip=False)).part_target == 1.1
+    assert parse(watched.lesson.media_playlist("slides", skip=False).text).part_target == 1.1
     assert watched.linters["slides"].parts_seen >= 11
 
 
@@ -117,7 +117,7 @@ def test_new_parameters_are_a_new_map_for_live_players_too(folder: Path):
     journal.add(Sender(2, 90_000, capture_delay=0.08).frames(wider, 6.2))
     journal.add(Sender(1, 48_000, base=7).frames(loop(media.audio(), 6), 6.2)).end(12.5)
     watched = Watched(folder, journal).run()
-    playlist = parse(watched.lesson.media_playlist("camera", skip=False))
+    playlist = parse(watched.lesson.media_playlist("camera", skip=False).text)
     assert {segment.init for segment in playlist.segments} == {"init-0001.mp4", "init-0002.mp4"}
 
 
@@ -131,11 +131,11 @@ def test_a_replaying_worker_changes_nothing(folder: Path):
     journal = lesson("H264", 12, ended=False)
     first = Watched(folder, journal)
     first.run(finish=False)
-    before = first.lesson.media_playlist("camera", skip=False)
+    before = first.lesson.media_playlist("camera", skip=False).text
     recorder = LessonRecorder(folder, journal.end(13).opener(), first._hear)
     grown = 0
     while recorder.step(11):
-        text = first.lesson.media_playlist("camera", skip=False)
+        text = first.lesson.media_playlist("camera", skip=False).text
         grown += text != before
         first.look()
     assert grown <= 2, "only what the end of the lesson added is new"
@@ -144,7 +144,7 @@ def test_a_replaying_worker_changes_nothing(folder: Path):
 def test_the_end_of_a_lesson_ends_its_playlists(folder: Path):
     watched = Watched(folder, lesson("H264", 6)).run()
     for name in ("camera", "audio"):
-        text = watched.lesson.media_playlist(name, skip=False)
+        text = watched.lesson.media_playlist(name, skip=False).text
         assert text.endswith("#EXT-X-ENDLIST\n")
         assert "EXT-X-PART:" not in text
         on_disk = (folder / "media" / name / "index.m3u8").read_text()

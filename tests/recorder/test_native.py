@@ -13,6 +13,7 @@ import pytest
 
 from recorder.archive import Manifest, read_manifest, verify
 from recorder.lesson import LessonRecorder
+from recorder.news import News, Part, decode
 from recorder.playlist import segments_listed
 from recorder.supervisor import Supervisor
 from sfu._media import JournalReader
@@ -81,10 +82,28 @@ class Process:
         assert self._process.stdout
         assert self._process.stdout.readline() == b"ok\n"
 
+    def hear(self) -> News:
+        """The next news, past the states between."""
+        assert self._process.stdout
+        while not (line := self._process.stdout.readline()).startswith(b"{"):
+            assert line, "it is gone"
+        return decode(line.decode())
+
+    def hang_up(self) -> None:
+        """Listen no longer, as a node that was killed."""
+        assert self._process.stdout
+        self._process.stdout.close()
+
+    def wait(self) -> int:
+        """Its exit code, once it has one."""
+        return self._process.wait(60)
+
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Signal it; its exit code and what it complained of."""
         if self._process.poll() is None:
             self._process.send_signal(number)
+        if self._process.stdout and self._process.stdout.closed:
+            self._process.stdout = None
         _, complaints = self._process.communicate(timeout=10)
         return self._process.returncode, complaints.decode()
 
@@ -162,6 +181,32 @@ def test_a_worker_killed_in_mid_lesson_leaves_no_hole(folder: Path, worker):
     assert len(hls.decode(video.joined())) == 600
     assert read_manifest(folder).entry.state == "complete"
     assert verify(folder) == []
+
+
+def test_parts_are_told_as_soon_as_they_are_on_disk(folder: Path, worker):
+    writer = tbj.Writer(folder / "journal")
+    writer.write(lesson("H264", 3, ended=False).records)
+    process = worker()
+    while not isinstance(news := process.hear(), Part):
+        pass
+    path = folder / "media" / news.rendition / f"{news.segment + 1:06d}.m4s"
+    assert path.stat().st_size >= news.offset + news.size
+    writer.kill()
+
+
+def test_an_orphan_goes_on_recording(folder: Path, worker):
+    journal = lesson("H264", 8)
+    writer = tbj.Writer(folder / "journal")
+    writer.write(journal.records[:300])
+    process = worker()
+    process.hear()
+    process.hang_up()
+    writer.write(journal.records[300:])
+    writer.kill()
+    wait_until(lambda: (folder / "manifest.json").exists(), 60)
+    assert read_manifest(folder).entry.state == "complete"
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait() == 0
 
 
 def test_two_workers_do_not_share_a_folder(tmp_path: Path, folder: Path, worker):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder.news import Ended, News
 from recorder.supervisor import Supervisor
 
 GOOD = "print('ok', flush=True); signal.sigwait([signal.SIGTERM])"
@@ -40,7 +41,7 @@ class Ear:
 
 def command(script: str) -> list[str]:
     """A process that runs the script with SIGTERM blocked, as the worker does."""
-    block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
+    block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
     return [sys.executable, "-c", block + script]
 
 
@@ -64,6 +65,20 @@ async def test_a_worker_is_started_heard_and_ended(tmp_path: Path):
     assert supervisor.pid is None
     assert not alive(pid)
     await supervisor.stop(5)
+    assert ear.states == ["ok", "off"]
+
+
+async def test_news_is_told_apart_from_states(tmp_path: Path):
+    ear, heard = Ear(), list[News]()
+    talk = """
+print('{"news":"ended","lesson":"math"}')
+print('{"news":"nonsense"}')
+print('ok', flush=True); signal.sigwait([signal.SIGTERM])"""
+    supervisor = Supervisor(tmp_path, ear, command(talk), heard.append)
+    await supervisor.start()
+    await ear.wait_for("ok")
+    await supervisor.stop(30)
+    assert heard == [Ended("math")]
     assert ear.states == ["ok", "off"]
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.timeline import HOLD_US, MAX_LAG_US, Timeline
+from recorder.media_clock import MAX_LAG_US, SLEW, SLEW_PICTURES
+from recorder.timeline import HOLD_US, Timeline
 from tests.recorder.journals import Frame, JournalEnd, Sender, SenderReport, at_us
 from tests.recorder.media import Coded
 
@@ -84,8 +85,9 @@ def test_a_late_report_moves_a_track_without_a_jump():
     differences = [v - a for a, v in zip(times(placed[AUDIO]), times(placed[VIDEO]), strict=True)]
     assert differences[0] == pytest.approx(0.2, abs=0.01)
     assert abs(differences[-1]) < 0.005
-    steps = [abs(b - a) for a, b in itertools.pairwise(differences)]
-    assert max(steps) <= 0.02 * 2 / 200 + 1e-5
+    for track, slew in ((AUDIO, SLEW), (VIDEO, SLEW_PICTURES)):
+        steps = [b - a for a, b in itertools.pairwise(times(placed[track]))]
+        assert max(abs(step - 0.02) for step in steps) <= 0.02 / slew + 1e-5
 
 
 def test_frames_wait_for_the_first_report_but_not_for_ever():

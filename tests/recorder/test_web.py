@@ -13,6 +13,7 @@ from recorder.archive import entry_from_id
 from recorder.catalogue import Catalogue
 from recorder.lesson import LessonRecorder
 from recorder.web import routes
+from recorder.web_access import Right
 from tests.recorder.conftest import LESSON
 from tests.recorder.journals import lesson
 
@@ -20,12 +21,12 @@ HISTORY = "20260922-080000-history-00bb"
 MEDIA = f"/archive/{LESSON}/media/"
 
 
-def authorize(request: web.Request, lesson: str | None, admin: bool) -> None:
+def authorize(request: web.Request, lesson: str | None, right: Right) -> None:
     """`X-May`: "all", "admin" or the name of the one lesson one may see."""
     may = request.headers.get("X-May")
     if may is None:
         raise web.HTTPUnauthorized
-    if may != "admin" and (admin or (may != "all" and may != lesson)):
+    if may != "admin" and (right is not Right.SEE or (may != "all" and may != lesson)):
         raise web.HTTPForbidden
 
 
@@ -181,7 +182,7 @@ async def test_who_may_see_one_lesson_sees_that_one(client: TestClient):
 
 async def test_who_may_see_none_sees_an_empty_list(client: TestClient):
     response = await client.get("/api/archive", headers={"X-May": "chess"})
-    assert await response.json() == {"lessons": []}
+    assert await response.json() == {"lessons": [], "total": 0}
 
 
 async def test_only_an_admin_deletes_and_then_it_is_gone(client: TestClient, folder: Path):

@@ -5,6 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from recorder.web_access import Right
 from signaling.admission import Limits
 from signaling.api import Api
 from signaling.auth import verify
@@ -171,7 +172,9 @@ class TestArchiveDoor:
 
         async def knock(request: web.Request) -> web.Response:
             lesson = request.query.get("lesson")
-            api.authorize_archive(request, lesson, "admin" in request.query)
+            rights = {"edit": Right.EDIT, "admin": Right.ADMINISTER}
+            asked = [right for name, right in rights.items() if name in request.query]
+            api.authorize_archive(request, lesson, asked[0] if asked else Right.SEE)
             return web.Response(text="come in")
 
         app = web.Application(middlewares=[errors_as_json])
@@ -189,6 +192,11 @@ class TestArchiveDoor:
             ("/?lesson=art", "archivist", None, 200),
             ("/?lesson=art&admin", "archivist", None, 403),
             ("/?lesson=math&admin", "teacher", "math", 403),
+            ("/?lesson=math&edit", "teacher", "math", 200),
+            ("/?lesson=art&edit", "teacher", "math", 403),
+            ("/?lesson=math&edit", "assistant", "math", 403),
+            ("/?lesson=math&edit", "school", "math", 403),
+            ("/?lesson=math&edit", "archivist", None, 403),
         ],
     )
     async def test_who_may(

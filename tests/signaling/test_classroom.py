@@ -73,6 +73,15 @@ async def test_what_one_says_all_others_hear(talkers: list[Talker]) -> None:
     assert sorted(map(str, two.heard)) == sorted(map(str, ["a question", b"\x01\x02"]))
 
 
+async def test_what_is_written_is_in_the_journal(house: House, talkers: list[Talker]) -> None:
+    _, one, two = talkers
+    one.channel.send("a question")
+    one.channel.send(b"no text")
+    await until(lambda: len(two.heard) == 2, talkers)
+    written = [event for event in house.journal() if event["type"] == "chat"]
+    assert [(event["identity"], event["text"]) for event in written] == [("school", "a question")]
+
+
 async def test_a_flood_is_cut_off(talkers: list[Talker]) -> None:
     teacher, one, _ = talkers
     for number in range(RELAY_BURST + 100):

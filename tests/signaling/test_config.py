@@ -103,9 +103,11 @@ def test_webhooks_are_signed_with_a_key_of_ours(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     sentence = refusal(written(tmp_path, "prot: 7880"))
     assert "unknown key prot;" in sentence
-    assert (
-        "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, webhook, log" in sentence
+    names = (
+        "port, bind, data_dir, keys, rtc, lesson, join, quality, recorder, archive, ingest, push, "
+        "webhook"
     )
+    assert f"{names}, log" in sentence
 
 
 def test_an_unknown_inner_key_is_named_with_its_neighbours(tmp_path: Path) -> None:
@@ -125,6 +127,10 @@ def test_an_unknown_key_of_the_environment_is_named(monkeypatch: pytest.MonkeyPa
         ("rtc: {tcp_port: abc}", "rtc.tcp_port: 'abc' should be a valid integer"),
         ("rtc: {tcp_port: true}", "rtc.tcp_port: True is neither a port nor off"),
         ("rtc: {tcp_port: 65536}", "rtc.tcp_port: 65536 should be less than or equal to 65535"),
+        (
+            "recorder: {sound_stops_below: 2000000000}",
+            "sound_stops_below is above video_stops_below: video yields first",
+        ),
         ("port: 70000", "port: 70000 should be less than or equal to 65535"),
         ("rtc: {shards: many}", "rtc.shards: 'many' is neither auto nor a number from 1 to 64"),
         ("rtc: {shards: 0}", "rtc.shards: 0 is neither auto nor"),
@@ -162,3 +168,51 @@ def test_without_keys_there_is_no_node() -> None:
 def test_a_broken_environment_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONGBU_RTC", "{bad")
     assert "environment" in refusal(None)
+
+
+def test_sources_and_hosts_are_read(tmp_path: Path) -> None:
+    text = f"""
+keys: {{k: {SECRET}}}
+ingest:
+  allow: [NVR.school.example, 192.168.20.0/24]
+  sources:
+    - {{lesson: 数学, url: "rtsp://me:geheim@10.0.0.7/1"}}
+    - {{lesson: hall, url: "file:///media/hall.mp4", role: teacher, source: slides, audio: true}}
+push: {{allow: "*.youtube.com"}}
+"""
+    config = load(written(tmp_path, text))
+    assert config.ingest.allow == ("nvr.school.example", "192.168.20.0/24")
+    camera, hall = config.ingest.sources
+    assert (camera.lesson, camera.role, camera.transport, camera.audio) == (
+        "数学",
+        "assistant",
+        "tcp",
+        None,
+    )
+    assert (hall.role, hall.source, hall.audio) == ("teacher", "slides", True)
+    assert config.push.allow == ("*.youtube.com",)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ('{lesson: math, url: "http://me:geheim@10.0.0.7/"}', "ingest.sources.0.url"),
+        ('{lesson: "a b", url: "rtsp://me:geheim@10.0.0.7/"}', "ingest.sources.0.lesson"),
+        ('{url: "rtsp://me:geheim@10.0.0.7/"}', "ingest.sources.0.lesson"),
+        ('{lesson: math, url: "rtsp://me:geheim@h/", role: school}', "ingest.sources.0.role"),
+        ('{lesson: math, url: "rtsp://me:geheim@h/", user: x}', "allowed under ingest.sources.0"),
+        ('"rtsp://me:geheim@10.0.0.7/"', "ingest.sources.0"),
+    ],
+)
+def test_a_bad_source_is_named_without_its_password(tmp_path: Path, source: str, says: str) -> None:
+    text = f"keys: {{k: {SECRET}}}\ningest: {{sources: [{source}]}}\n"
+    sentence = refusal(written(tmp_path, text))
+    assert says in sentence
+    assert "geheim" not in sentence
+    if "allowed under" in says:
+        assert "lesson, url, source, role, name, transport, audio" in sentence
+
+
+def test_a_host_that_is_none_is_named(tmp_path: Path) -> None:
+    text = f'keys: {{k: {SECRET}}}\npush: {{allow: ["http://x/"]}}\n'
+    assert "push.allow.0: 'http://x/' is no host" in refusal(written(tmp_path, text))

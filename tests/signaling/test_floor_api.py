@@ -8,7 +8,6 @@ from signaling.lesson import Rules
 from tests.signaling.conftest import House, offer, token
 
 FLOOR, HANDS = "/api/lessons/math/floor", "/api/lessons/math/hands"
-SCHOOL = {"identity": "hilltop", "name": "hilltop", "role": "school"}
 
 
 async def ask(
@@ -39,13 +38,13 @@ def school(identity: str = "hilltop") -> str:
 
 async def test_a_school_asks_gets_and_gives_back_the_floor(lesson: House) -> None:
     status, state = await ask(lesson, "POST", HANDS, school())
-    assert (status, state) == (200, {"holder": None, "hands": [SCHOOL]})
+    assert (status, state) == (200, {"floor": None, "hands": ["hilltop"]})
     wish = {"identity": "hilltop"}
     status, state = await ask(lesson, "POST", FLOOR, token("teacher"), wish)
-    assert (status, state) == (200, {"holder": SCHOOL, "hands": []})
+    assert (status, state) == (200, {"floor": "hilltop", "hands": []})
     assert await ask(lesson, "GET", FLOOR, school("seaside")) == (200, state)
     status, state = await ask(lesson, "DELETE", FLOOR, school())
-    assert (status, state) == (200, {"holder": None, "hands": []})
+    assert (status, state) == (200, {"floor": None, "hands": []})
     kinds = [event["type"] for event in lesson.journal()][-3:]
     assert kinds == ["hand_raised", "floor_granted", "floor_freed"]
 
@@ -73,7 +72,7 @@ async def test_the_floor_is_free_when_the_encoder_stops(lesson: House) -> None:
     encoder = await lesson.join("/math/whip", offer("obs_publish"), school())
     await encoder.connect()
     await lesson.client.delete(encoder.location)
-    assert (await ask(lesson, "GET", FLOOR, school()))[1]["holder"] is None
+    assert (await ask(lesson, "GET", FLOOR, school()))[1]["floor"] is None
     assert len(await lesson.lessons()) == 1
 
 

@@ -53,6 +53,7 @@ from signaling.events import (
     Remove,
     RevokeFloor,
     Role,
+    Said,
     Silence,
     Tick,
     Track,
@@ -243,6 +244,10 @@ class Machine(RuleBasedStateMachine):
     @rule(session=SESSIONS, audience=AUDIENCES)
     def admit(self, session: str, audience: Audience) -> None:
         self.step(Admit(session, audience))
+
+    @rule(session=SESSIONS)
+    def say(self, session: str) -> None:
+        self.step(Said(session, "hello"))
 
     @rule(session=SESSIONS)
     def raise_hand(self, session: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from recorder.details import EDITABLE
 from recorder.web import routes as archive_routes
 from signaling.openapi import document
 from tests.signaling.conftest import House, token
@@ -95,3 +96,11 @@ async def test_answers_are_as_described(house: House) -> None:
     headers = {"Authorization": f"Bearer {token('teacher')}"}
     floor = await house.client.get("/api/lessons/math/floor", headers=headers)
     assert set(await floor.json()) == set(schemas["Floor"]["required"])
+
+
+def test_what_can_be_said_of_a_lesson_is_what_can_be_edited() -> None:
+    whole = document(dev=False)
+    patch = whole["paths"]["/api/archive/{id}"]["patch"]
+    body = patch["requestBody"]["content"]["application/json"]["schema"]
+    assert set(body["properties"]) == set(EDITABLE)
+    assert set(EDITABLE) <= set(whole["components"]["schemas"]["Entry"]["required"])

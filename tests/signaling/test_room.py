@@ -46,6 +46,7 @@ from signaling.events import (
     Remove,
     RevokeFloor,
     Role,
+    Said,
     Silence,
     Tick,
     Track,
@@ -118,6 +119,16 @@ def test_the_floor_lets_a_school_speak_and_be_seen(math: Lesson) -> None:
         do(math, Published("s", (track(12, "slides"),)))
     with pytest.raises(IllegalEvent):
         do(math, RaiseHand("s"))
+
+
+def test_a_raised_hand_may_get_ready_but_not_publish(math: Lesson) -> None:
+    assert math.may_prepare("s") == NOTHING
+    assert Changed(math.members["s"]) in do(math, RaiseHand("s"))
+    assert (math.may_prepare("s"), math.may_publish("s")) == (SPOKEN, NOTHING)
+    with pytest.raises(NotPermitted):
+        do(math, Published("s", (track(10),)))
+    assert Changed(math.members["s"]) in do(math, LowerHand("s", "s"))
+    assert math.may_prepare("s") == NOTHING
 
 
 def test_the_floor_goes_beyond_a_schools_token(math: Lesson) -> None:
@@ -315,6 +326,19 @@ def test_an_assistants_slides_are_shown_while_the_teacher_shows_none(math: Lesso
     assert Feed(20, 3) in do(math, Published("t", (track(3, "slides"),)))
 
 
+def test_what_is_written_is_noted_once_there_is_a_journal(math: Lesson) -> None:
+    (note,) = do(math, Said("s", "hello", "m1"))
+    assert isinstance(note, Note)
+    assert (note.event["type"], note.event["identity"]) == ("chat", "hilltop")
+    assert (note.event["text"], note.event["message"]) == ("hello", "m1")
+    do(math, Permit("t", "s", Grants(data=False)))
+    with pytest.raises(NotPermitted):
+        do(math, Said("s", "hello"))
+    waiting = Lesson("math", "id", Rules())
+    do(waiting, Join("s", "hilltop", Role.SCHOOL, waits=True))
+    assert do(waiting, Said("s", "hello")) == []
+
+
 def test_end_to_end_encryption_is_not_recorded(math: Lesson) -> None:
     effects = do(math, Published("a", (track(10, encrypted=True),)))
     assert "track_published" in notes(effects)
@@ -410,7 +434,20 @@ def test_a_prepared_lesson_waits_for_its_first_member() -> None:
     assert do(club, Tick(), now=310) == [Over()]
 
 
-# --- what is said of members
+# --- what is said of the lesson, and of members
+
+
+def test_what_the_metadata_says_of_the_lesson_is_noted_once_there_is_a_journal() -> None:
+    club = Lesson("club", "id", Rules())
+    said = '{"title": "Circles", "school": "Hilltop", "tags": ["geometry"], "hold": true}'
+    do(club, DescribeRoom(None, said), Join("t", "wang", Role.TEACHER))
+    started = do(club, Published("t", (CAMERA,)))
+    described = {"type": "lesson_described", "title": "Circles", "school": "Hilltop"}
+    assert Note({**described, "tags": ("geometry",)}) in started
+    changed = do(club, DescribeRoom(None, '{"title": "Ovals"}'))
+    assert changed == [Note({"type": "lesson_described", "title": "Ovals"}), RoomChanged()]
+    for other in ("free text", "[]", "{", '{"color": "red"}', '{"title": 7}'):
+        assert do(club, DescribeRoom(None, other)) == [RoomChanged()]
 
 
 def test_a_member_may_describe_itself_with_the_grant() -> None:

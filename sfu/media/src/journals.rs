@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::clock::Micros;
 use crate::ids::JournalId;
 use crate::journal::{
-    Journal, JournalConfig, JournalEntry, JournalNotice, JournalSink, JournalStats,
+    Journal, JournalConfig, JournalEntry, JournalNotice, JournalSink, JournalStats, Keeps,
 };
 
 /// What a journal's writer tells.
@@ -27,6 +27,8 @@ type Events = Arc<Mutex<VecDeque<JournalEvent>>>;
 /// All open journals of one engine.
 pub struct Journals {
     open: Mutex<FxHashMap<JournalId, Journal>>,
+    /// Of all of them, and of those that are opened later.
+    keeps: Mutex<Keeps>,
     events: Events,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -36,6 +38,7 @@ impl Journals {
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             open: Mutex::default(),
+            keeps: Mutex::default(),
             events: Events::default(),
             wake: Arc::new(wake),
         }
@@ -57,8 +60,17 @@ impl Journals {
             ..JournalConfig::default()
         };
         let journal = Journal::open(directory, config)?;
-        locked(&self.open).insert(id, journal);
+        let mut open = locked(&self.open);
+        journal.sink().keep(*locked(&self.keeps));
+        open.insert(id, journal);
         Ok(())
+    }
+
+    /// What all journals take from now on, those that are opened later as well.
+    pub fn keep(&self, keeps: Keeps) {
+        let open = locked(&self.open);
+        *locked(&self.keeps) = keeps;
+        open.values().for_each(|journal| journal.sink().keep(keeps));
     }
 
     /// Where to push entries of a journal, while it is open.

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tongbu_media::codec::Codec;
+use tongbu_media::ids::JournalId;
 use tongbu_media::journal::{
     AlreadyLocked, Journal, JournalConfig, JournalEntry, JournalNotice, JournalReader, JournalSink,
-    Record, SegmentFile,
+    Keeps, Record, SegmentFile,
 };
+use tongbu_media::journals::Journals;
 
 mod lesson;
 mod packetise;
@@ -281,6 +283,54 @@ fn a_full_queue_refuses_video_then_audio_then_events() {
         }
     );
     assert_eq!(packets(scratch.path()), 60);
+}
+
+#[test]
+fn a_journal_takes_what_is_to_be_kept() {
+    let scratch = Scratch::new();
+    let journal = Journal::open(scratch.path(), JournalConfig::default()).unwrap();
+    let sink = journal.sink();
+    let report = JournalEntry::SenderReport {
+        track: 1,
+        arrival: START,
+        ntp: 1,
+        rtp: 1,
+    };
+    let all = [
+        packet(1, true, 0),
+        packet(2, false, 0),
+        report,
+        event(START, "{}".into()),
+    ];
+    for (keeps, taken) in [
+        (Keeps::Everything, 4),
+        (Keeps::Sound, 3),
+        (Keeps::Events, 1),
+        (Keeps::Everything, 4),
+    ] {
+        sink.keep(keeps);
+        assert_eq!(push_all(&sink, all.clone()), taken, "{keeps:?}");
+    }
+    assert_eq!(
+        (sink.stats().dropped_video, sink.stats().dropped_other),
+        (2, 2)
+    );
+    journal.close().unwrap();
+    assert_eq!(packets(scratch.path()), 5);
+}
+
+#[test]
+fn all_journals_of_an_engine_keep_the_same_also_those_to_come() {
+    let (one, other) = (Scratch::new(), Scratch::new());
+    let journals = Journals::new(|| ());
+    journals.open(JournalId(1), one.path()).unwrap();
+    journals.keep(Keeps::Sound);
+    journals.open(JournalId(2), other.path()).unwrap();
+    for id in [JournalId(1), JournalId(2)] {
+        let sink = journals.sink(id).unwrap();
+        assert!(!sink.push(packet(1, true, 0)) && sink.push(packet(2, false, 0)));
+    }
+    journals.close_all();
 }
 
 #[test]

@@ -64,7 +64,8 @@ async def _live(api: Api, muxer: "_Muxer") -> bool:
 async def _frames(school: School, muxer: "_Muxer") -> bool:
     if muxer.error is not None:
         raise muxer.error
-    return school.report.video_frames > 30 and school.report.audio_packets > 50
+    report = await school.measure()
+    return report.video_frames > 30 and report.audio_packets > 50
 
 
 class _Muxer(threading.Thread):

@@ -6,7 +6,7 @@ from clients.headless.api import Api
 from clients.headless.node import Node
 from clients.headless.watch import School
 from clients.headless.whip import Endpoint
-from tests.interop.row import Client, Row, Unavailable, lines_of, until
+from tests.interop.row import END, Client, Row, Unavailable, lines_of, until
 
 _SYSTEM_PYTHON = Path("/usr/bin/python3")
 _TEACHER = Path(__file__).parents[1] / "gstreamer_whip.py"
@@ -25,7 +25,7 @@ async def check(node: Node, row: Row) -> None:
         pupil = await api.become("school", "gst")
         token = await api.become("teacher", "gst")
 
-    async def taught(line: str) -> None:
+    async def taught(line: str) -> str:
         assert line == "live", line
         row.holds("connect")
         async with Endpoint(f"{node.url}/gst/whep", pupil) as endpoint:
@@ -40,6 +40,7 @@ async def check(node: Node, row: Row) -> None:
         row.holds("publish")
         school_command = (str(_SYSTEM_PYTHON), str(_SCHOOL), f"{node.url}/gst/whep", pupil)
         await lines_of(school_command, watched, 60)
+        return END
 
     async def watched(line: str) -> None:
         row.holds(line)

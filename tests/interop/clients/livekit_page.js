@@ -8,6 +8,9 @@ window.pair = {
     [this.a, this.b] = [new Room({ dynacast: true }), new Room()];
     for (const [name, room] of Object.entries({ a: this.a, b: this.b })) {
       room.on(RoomEvent.Reconnected, () => this.events.push(name));
+      // To begin anew, or to give up, is no resuming.
+      room.on(RoomEvent.Reconnecting, () => this.events.push(`${name} begins anew`));
+      room.on(RoomEvent.Disconnected, () => this.events.push(`${name} is gone`));
     }
     this.b.on(RoomEvent.DataReceived, (data) =>
       this.texts.push(new TextDecoder().decode(data)));
@@ -59,17 +62,37 @@ window.pair = {
     await until(() => this.element.videoWidth > 320);
   },
 
-  async say(...texts) {
+  async tell(...texts) {
     for (const text of texts) {
       await this.a.localParticipant.publishData(new TextEncoder().encode(text), {
         reliable: true,
       });
     }
+  },
+
+  async say(...texts) {
+    await this.tell(...texts);
     await until(() => this.texts.slice(-texts.length).join() === texts.join());
   },
 
+  // Packets of sound that came and that did not, pictures shown: what B has got so far.
+  async got() {
+    const audio = this.publications().find((one) => one.kind === "audio");
+    const [sound, picture] = [await inbound(audio.track), await inbound(this.video.track)];
+    return {
+      sounds: sound.packetsReceived,
+      lost: sound.packetsLost,
+      pictures: picture.framesDecoded,
+    };
+  },
+
+  // All that was said reliably, and what became of the connections.
+  heard() {
+    return { texts: this.texts, events: this.events };
+  },
+
   async resumed() {
-    await until(() => this.events.includes("a") && this.events.includes("b"));
+    await until(() => this.events.includes("a") && this.events.includes("b"), 60000);
     await this.frames(10);
   },
 

@@ -20,6 +20,8 @@ from livekit.rtc._proto.track_publication_pb2 import VideoQuality
 
 WIDTH, HEIGHT, FPS = 960, 540, 15
 PATIENCE = 40.0
+CLIMB = 80.0
+"""Seconds for a sender to believe in its line again, and to send its larger pictures."""
 
 
 class Seen:
@@ -33,11 +35,11 @@ class Seen:
         self.texts: list[str] = []
 
 
-async def until(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+async def until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {PATIENCE:.0f} s")
+            raise TimeoutError(f"{what}: not within {patience:.0f} s")
         await asyncio.sleep(0.05)
 
 
@@ -104,7 +106,7 @@ async def run(url: str, token_a: str, token_b: str) -> None:
         (VideoQuality.VIDEO_QUALITY_HIGH, lambda: seen.width > WIDTH // 3),
     ):
         publication.set_video_quality(quality)
-        await until(fits, f"another layer than the one {seen.width} wide")
+        await until(fits, f"another layer than the one {seen.width} wide", CLIMB)
     say("simulcast")
 
     say("cut")

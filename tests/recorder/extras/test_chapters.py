@@ -31,9 +31,9 @@ def test_the_floor_given_back_and_again_at_once_is_one_chapter():
 
 def test_a_long_absence_is_a_break_and_a_short_one_is_not():
     gaps = [
-        {"source": "audio", "start_s": 20.0, "duration_s": 300.0, "reason": "reconnected"},
-        {"source": "audio", "start_s": 400.0, "duration_s": 5.0, "reason": "reconnected"},
-        {"source": "camera", "start_s": 500.0, "duration_s": 300.0, "reason": "reconnected"},
+        {"source": "audio", "start_s": 20.0, "duration_s": 300.0, "reason": "away"},
+        {"source": "audio", "start_s": 400.0, "duration_s": 5.0, "reason": "away"},
+        {"source": "camera", "start_s": 500.0, "duration_s": 300.0, "reason": "away"},
     ]
     found = chapters(1000.0, "x", [], [], gaps)
     assert [(c.kind, c.start) for c in found] == [("start", 0.0), ("break", 20.0)]

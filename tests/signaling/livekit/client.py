@@ -10,6 +10,9 @@ from livekit.protocol import models, rtc
 
 from tests.signaling.conftest import House, Peer, offer, token
 
+_PATIENCE = 30
+"""Seconds for a word that must come."""
+
 
 def url(path: str, **wishes: Any) -> str:
     """The WebSocket's address, with a JoinRequest for v1."""
@@ -36,6 +39,7 @@ class Client:
     unread: list[rtc.SignalResponse] = field(default_factory=list)
     """What nobody has asked for yet."""
     peer: Peer | None = None
+    _welcomed: bool = False
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -67,7 +71,7 @@ class Client:
                 self.unread.remove(response)
                 return getattr(response, kind)
         while True:
-            message = await self.socket.receive(timeout=5)
+            message = await self.socket.receive(timeout=_PATIENCE)
             assert message.type is WSMsgType.BINARY, f"{message} instead of {kind}"
             response = rtc.SignalResponse.FromString(message.data)
             self.heard.append(response)
@@ -80,13 +84,22 @@ class Client:
         return sum(response.WhichOneof("message") == kind for response in self.heard)
 
     async def hear_track(self, identity: str, count: int = 1) -> models.ParticipantInfo:
-        """The next update in which somebody publishes so many tracks."""
+        """Somebody who publishes so many tracks, as the next update says, or what was said first:
+        who comes a little later finds it there."""
+        people = [] if self._welcomed else (await self._welcome()).other_participants
         while True:
-            update = await self.hear("update")
-            for info in update.participants:
+            for info in people:
                 if info.identity == identity and len(info.tracks) == count:
                     found: models.ParticipantInfo = info
                     return found
+            people = (await self.hear("update")).participants
+
+    async def _welcome(self) -> rtc.JoinResponse:
+        """The first word, which others may still hear."""
+        self._welcomed = True
+        if not self.count("join"):
+            self.unread.insert(0, rtc.SignalResponse(join=await self.hear("join")))
+        return next(response.join for response in self.heard if response.HasField("join"))
 
     async def hear_gone(self, identity: str) -> None:
         """The update that says that somebody has left."""
@@ -98,10 +111,10 @@ class Client:
 
     async def hear_closed(self) -> int:
         """The WebSocket's end; its code."""
-        message = await self.socket.receive(timeout=5)
+        message = await self.socket.receive(timeout=_PATIENCE)
         while message.type is WSMsgType.BINARY:
             self.heard.append(rtc.SignalResponse.FromString(message.data))
-            message = await self.socket.receive(timeout=5)
+            message = await self.socket.receive(timeout=_PATIENCE)
         assert self.socket.close_code is not None
         return self.socket.close_code
 

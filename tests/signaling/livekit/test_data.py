@@ -193,6 +193,41 @@ class TestResume:
         world.relay.replay("s-bob", {})
         assert world.texts("bob") == [b"1", b"2", b"unnumbered"]
 
+    def test_what_a_client_may_have_forgotten_does_not_come_twice(self, world: World) -> None:
+        world.say("ann", user(b"1", sequence=1))
+        world.now += 20
+        world.say("eve", user(b"a", sequence=1))
+        world.now += 15
+        world.heard["bob"].clear()
+        world.relay.replay("s-bob", {})
+        assert world.texts("bob") == [b"a"]
+        world.heard["bob"].clear()
+        world.relay.replay("s-bob", {"PA_ann": 0, "PA_eve": 1})
+        assert world.texts("bob") == [b"1"]
+
+    def test_who_is_away_may_leave_a_gap_and_fill_it(self, world: World) -> None:
+        world.say("ann", user(b"1", sequence=1))
+        world.relay.away("s-ann")
+        world.say("ann", user(b"4", sequence=4))  # two and three the client keeps back
+        world.say("ann", user(b"unnumbered"))
+        assert world.texts("bob") == [b"1", b"unnumbered"]
+        assert world.relay.last_sequence("s-ann") == 1
+        world.relay.back("s-ann")
+        for sequence in (2, 3, 4):
+            world.say("ann", user(b"%d" % sequence, sequence=sequence))
+        assert world.texts("bob") == [b"1", b"unnumbered", b"2", b"3", b"4"]
+
+    @pytest.mark.parametrize("goes", [True, False])
+    def test_a_gap_that_is_not_filled_is_passed_over(self, world: World, goes: bool) -> None:
+        world.relay.away("s-ann")
+        world.say("ann", user(b"2", sequence=2))
+        if goes:
+            world.relay.leave("s-ann")
+        else:
+            world.relay.back("s-ann")
+            world.wait()
+        assert world.texts("bob") == [b"2"]
+
     def test_what_a_publisher_sends_again_is_heard_once(self, world: World) -> None:
         world.say("ann", user(b"1", sequence=1))
         world.say("ann", user(b"2", sequence=2))

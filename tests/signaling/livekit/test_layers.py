@@ -13,6 +13,7 @@ CAMERA = models.TrackInfo(
         models.VideoLayer(quality=models.HIGH, width=1280, height=720),
     ]
 )
+RIDS = ("q", "h", "f")
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,14 @@ def test_a_single_stream_is_capped_by_layers() -> None:
 
 
 def test_what_may_be_wanted_in_the_words_of_dynacast() -> None:
-    assert [q.enabled for q in taken(1, 3)] == [True, True, False]
-    assert [q.enabled for q in taken(-1, 3)] == [False, False, False]
-    assert [(q.quality, q.enabled) for q in taken(0, 1)] == [(models.HIGH, True)]
-    assert [q.quality for q in taken(ALL, 2)] == [models.LOW, models.MEDIUM]
+    assert [q.enabled for q in taken([1], RIDS)] == [True, True, False]
+    assert [q.enabled for q in taken([0, 2], RIDS)] == [True, True, True]
+    assert [q.enabled for q in taken([], RIDS)] == [False, False, False]
+    assert [q.enabled for q in taken([2], RIDS[::-1])] == [True, False, False]  # the Rust SDK's
+    assert [q.enabled for q in taken([1], ("low", "high"))] == [True, True]
+    assert [(q.quality, q.enabled) for q in taken([0], ())] == [(models.HIGH, True)]
+    assert [(q.quality, q.enabled) for q in taken([], ())] == [(models.HIGH, False)]
+    assert [q.quality for q in taken([9], RIDS[:2])] == [models.LOW, models.MEDIUM]
 
 
 @pytest.mark.parametrize(

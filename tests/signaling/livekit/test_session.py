@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from livekit.protocol import models, rtc
 
-from signaling.events import GrantFloor, RevokeFloor
+from signaling.events import GrantFloor, LowerHand, RaiseHand, RevokeFloor
+from tests import fake_media
 from tests.fake_media import StreamStarted
 from tests.signaling.conftest import House, offer
 from tests.signaling.livekit.client import Client
@@ -100,6 +101,24 @@ async def test_simulcast_is_taken_in_all_its_layers(house: House) -> None:
         assert anna.peer
         assert "a=simulcast:recv " in anna.peer.answer
         assert list(house.native.uptracks[house.uptrack("1")].rids)
+
+
+async def test_a_publisher_hears_which_layers_are_taken(house: House) -> None:
+    async with Client(house, "anna") as anna:
+        infos = await anna.publish(*TRACKS)
+        camera = house.uptrack("1")
+        assert anna.peer
+        for streams in ([2], [0, 2], [0], [0]):  # what changes nothing is not told
+            await anna.peer.say(fake_media.LayersWanted(camera, streams))
+        update = await anna.hear("subscribed_quality_update")
+        assert update.track_sid == infos[1].sid
+        taken = [quality.enabled for quality in update.subscribed_qualities]
+        assert taken == [True] + [False] * (len(taken) - 1)
+        assert update.subscribed_codecs[0].qualities == update.subscribed_qualities
+        await anna.peer.say(fake_media.LayersWanted(camera, []))
+        update = await anna.hear("subscribed_quality_update")
+        assert not any(quality.enabled for quality in update.subscribed_qualities)
+        assert anna.count("subscribed_quality_update") == 2
 
 
 async def test_a_section_that_stops_sending_is_unpublished(house: House) -> None:
@@ -229,6 +248,39 @@ async def test_who_may_not_publish_is_told_and_not_taken(house: House) -> None:
         await bob.shake_hands(answer)
         assert answer.sdp.count("a=inactive") == 3
         assert house.native.uptracks == {}
+
+
+async def test_a_raised_hand_is_ready_and_seen_with_the_floor(house: House) -> None:
+    async with Client(house, "anna") as anna, Client(house, "bob", "school") as bob:
+        await anna.hear("join")
+        await bob.hear("join")
+        classroom = house.registry.require("math")
+        (session,) = classroom.lesson.sessions_of("bob")
+        classroom.handle(RaiseHand(session))
+        while not (await bob.hear("update")).participants[0].permission.can_publish:
+            pass
+        infos = await bob.publish("mic0", "cam0")
+        assert len(house.native.uptracks) == 2
+        assert list(classroom.lesson.publications) == []
+        classroom.handle(GrantFloor(None, session))
+        published = await anna.hear_track("bob", 2)
+        assert {track.sid for track in published.tracks} == {info.sid for info in infos}
+        assert bob.count("answer") == 1, "nothing was left to negotiate"
+
+
+async def test_who_lowers_its_hand_is_not_ready_any_more(house: House) -> None:
+    async with Client(house, "bob", "school") as bob:
+        await bob.hear("join")
+        classroom = house.registry.require("math")
+        (session,) = classroom.lesson.sessions_of("bob")
+        classroom.handle(RaiseHand(session))
+        infos = await bob.publish("mic0", "cam0")
+        classroom.handle(LowerHand(None, session))
+        gone = [(await bob.hear("track_unpublished")).track_sid for _ in infos]
+        assert gone == [info.sid for info in infos]
+        assert house.native.uptracks == {}
+        classroom.handle(GrantFloor(None, session))
+        assert list(classroom.lesson.publications) == []
 
 
 async def test_who_loses_the_floor_is_no_longer_taken(house: House) -> None:

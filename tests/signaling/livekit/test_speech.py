@@ -84,3 +84,22 @@ def test_chatter_costs_three_messages_a_second(stand: Stand, speakers: Speakers)
         speakers.heard("s-ann", 1, step % 8 / 8, True)
         stand.wait(0.01)
     assert len(heard(stand)) <= 4
+
+
+def test_who_comes_is_told_who_speaks(stand: Stand, speakers: Speakers) -> None:
+    speakers.heard("s-ann", 1, 0.5, True)
+    speakers.heard("s-bob", 2, 0.5, True)
+    stand.wait(EVERY)
+    stand.quiet()
+    stand.enter("two")
+    speakers.arrived("s-two")
+    speakers.heard("s-bob", 2, 1.0, True)
+    stand.wait(EVERY)
+    assert heard(stand, "two") == [{"ann": (0.5, True), "bob": (1.0, True)}]
+    assert heard(stand, "one") == [{"bob": (1.0, True)}]
+
+
+def test_who_comes_while_all_are_silent_is_told_nothing(stand: Stand, speakers: Speakers) -> None:
+    speakers.arrived("s-one")
+    stand.wait(EVERY)
+    assert heard(stand) == []

@@ -14,6 +14,7 @@ export const CONFIG: Partial<HlsConfig> = {
   maxBufferSize: 40_000_000,
   // Behind it: enough to say "once more".
   backBufferLength: 90,
-  // A segment is a group of pictures, up to 6 s: one and a half from the end is live and does not stall.
-  liveSyncDurationCount: 1.5,
+  // A live lesson comes in parts of a fifth of a second, and its playlist says how near to its end one
+  // plays smoothly (PART-HOLD-BACK). No liveSync... of our own: hls.js would believe that instead.
+  lowLatencyMode: true,
 }

@@ -1,28 +1,47 @@
-/** The list of lessons: cards, search, the empty shelf. */
-import { type Entry, entries } from '../lib/api'
-import { byId, h, say, show, write } from '../lib/dom'
+/** The list of lessons: cards, search, filters, the empty shelf. */
+import { byId, say, show } from '../lib/dom'
 import { every } from '../lib/every'
-import { onLanguage } from '../lib/i18n'
-import { icon } from '../lib/icons'
-import { clock } from '../lib/time'
+import { locale, onLanguage } from '../lib/i18n'
 import { archiveToken, clearError, enter, showError } from './access'
-import { badge, dateOf } from './facts'
+import { card } from './card'
+import { Filters } from './filters'
+import {
+  type Answer,
+  type Facet,
+  isNarrow,
+  queryOf,
+  type Sort,
+  search,
+  type Wish,
+  wishOf,
+} from './search'
 
 const PAGE = 24
+/** What the node gives at most. */
+const MOST = 1000
 const TYPING_MS = 250
 const REFRESH_MS = 10_000
+
+const NOTHING: Answer = {
+  lessons: [],
+  total: 0,
+  facets: { school: [], subject: [], grade: [], teacher: [], series: [], language: [] },
+}
 
 export class Shelf {
   readonly #cards = byId('cards', HTMLUListElement)
   readonly #query = byId('q', HTMLInputElement)
-  #entries: Entry[] = []
+  readonly #sort = byId('sort', HTMLSelectElement)
+  readonly #filters = new Filters((facet, value) => this.#choose(facet, value))
+  #wish: Wish = wishOf(location.search)
+  #answer: Answer = NOTHING
   #wanted = PAGE
   #drawn = ''
   #asked = 0
 
   async start(): Promise<void> {
     show(byId('shelf', HTMLElement), true)
-    this.#query.value = new URLSearchParams(location.search).get('q') ?? ''
+    this.#fill()
     this.#wire()
     try {
       await enter()
@@ -39,95 +58,96 @@ export class Shelf {
     let typing: ReturnType<typeof setTimeout> | undefined
     this.#query.addEventListener('input', () => {
       clearTimeout(typing)
-      typing = setTimeout(() => this.#search(), TYPING_MS)
+      typing = setTimeout(() => this.#change({ q: this.#query.value }), TYPING_MS)
     })
     byId('search', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault()
-      this.#search()
+      this.#change({ q: this.#query.value })
     })
-    byId('clear', HTMLButtonElement).addEventListener('click', () => {
-      this.#query.value = ''
-      this.#search()
-      this.#query.focus()
-    })
+    this.#sort.addEventListener('change', () => this.#change({ sort: this.#sort.value as Sort }))
+    for (const id of ['clear', 'clear-all'])
+      byId(id, HTMLButtonElement).addEventListener('click', () => this.#clear())
     byId('more', HTMLButtonElement).addEventListener('click', () => {
       this.#wanted += PAGE
+      this.#load().catch(showError)
+    })
+    addEventListener('popstate', () => {
+      this.#wish = wishOf(location.search)
+      this.#fill()
       this.#load().catch(showError)
     })
     onLanguage(() => this.#draw())
   }
 
-  #search(): void {
-    const q = this.#query.value.trim()
-    history.replaceState(null, '', q ? `/archive?q=${encodeURIComponent(q)}` : '/archive')
+  #fill(): void {
+    this.#query.value = this.#wish.q
+    this.#drawSort()
+  }
+
+  #clear(): void {
+    this.#change({ q: '', chosen: {} })
+    this.#fill()
+    this.#query.focus()
+  }
+
+  #choose(facet: Facet, value: string): void {
+    const { [facet]: _, ...others } = this.#wish.chosen
+    this.#change({ chosen: value ? { ...others, [facet]: value } : others })
+  }
+
+  #change(change: Partial<Wish>): void {
+    this.#wish = { ...this.#wish, ...change }
+    const query = queryOf(this.#wish).toString()
+    history.replaceState(null, '', query ? `/archive?${query}` : '/archive')
     this.#wanted = PAGE
     this.#load().catch(showError)
   }
 
-  /** One more than wanted is asked for: it tells whether there are more. */
   async #load(): Promise<void> {
     const turn = ++this.#asked
-    const found = await entries(await archiveToken(), {
-      q: this.#query.value.trim(),
-      limit: this.#wanted + 1,
-    })
+    const found = await search(await archiveToken(), this.#wish, this.#wanted)
     if (turn !== this.#asked) return
     clearError()
-    this.#entries = found
+    this.#answer = found
     this.#draw()
   }
 
   #draw(): void {
-    const shown = this.#entries.slice(0, this.#wanted)
-    const picture = JSON.stringify([document.documentElement.lang, shown])
+    const { lessons, total, facets } = this.#answer
+    const picture = JSON.stringify([document.documentElement.lang, lessons])
     // A refresh that brought nothing new must not take the focus from a card.
-    if (picture !== this.#drawn) this.#cards.replaceChildren(...shown.map(card))
+    if (picture !== this.#drawn) this.#cards.replaceChildren(...lessons.map(card))
     this.#drawn = picture
-    show(byId('more', HTMLElement), this.#entries.length > this.#wanted)
-    this.#drawEmpty(shown.length === 0)
+    this.#filters.draw(this.#wish, facets)
+    this.#drawCount(total)
+    show(byId('more', HTMLElement), lessons.length < total && this.#wanted < MOST)
+    this.#drawEmpty(total === 0)
+  }
+
+  #drawCount(total: number): void {
+    const line = byId('count', HTMLElement)
+    const n = total.toLocaleString(locale())
+    say(line, total === 1 ? 'archive.one' : 'archive.count', { n })
+    show(byId('results', HTMLElement), total > 1 || (total === 1 && isNarrow(this.#wish)))
+    show(byId('clear-all', HTMLElement), isNarrow(this.#wish))
+    this.#drawSort()
+  }
+
+  /** Without words there is nothing to be best by: then the newest are. */
+  #drawSort(): void {
+    const { q, sort } = this.#wish
+    const best = this.#sort.querySelector('option[value="best"]')
+    if (best) show(best, q.trim() !== '')
+    this.#sort.value = sort === 'best' && q.trim() === '' ? 'newest' : sort
   }
 
   #drawEmpty(empty: boolean): void {
-    const q = this.#query.value.trim()
+    const narrow = isNarrow(this.#wish)
+    const q = this.#wish.q.trim()
     show(byId('empty', HTMLElement), empty)
-    show(byId('clear', HTMLElement), q !== '')
-    say(byId('empty-title', HTMLElement), q ? 'archive.nothing' : 'archive.empty', { q })
-    say(byId('empty-detail', HTMLElement), q ? 'archive.nothingDetail' : 'archive.emptyDetail')
+    show(byId('clear', HTMLElement), narrow)
+    const title = q ? 'archive.nothing' : narrow ? 'archive.nothingSuch' : 'archive.empty'
+    say(byId('empty-title', HTMLElement), title, { q })
+    say(byId('empty-detail', HTMLElement), narrow ? 'archive.nothingDetail' : 'archive.emptyDetail')
   }
-}
-
-function card(entry: Entry): HTMLLIElement {
-  const attributes = {
-    class: 'card',
-    href: `/archive/${encodeURIComponent(entry.id)}`,
-    'data-testid': 'lesson-card',
-  }
-  const link = h('a', { ...attributes, 'data-id': entry.id, 'data-state': entry.state })
-  const title = h('h2', {}, entry.title || entry.lesson)
-  const when = h(
-    'time',
-    { datetime: new Date(entry.started_at * 1000).toISOString() },
-    dateOf(entry),
-  )
-  link.append(poster(entry), h('div', { class: 'card-text' }, title, when))
-  return h('li', {}, link)
-}
-
-function poster(entry: Entry): HTMLElement {
-  const frame = h('div', { class: 'poster' })
-  if (entry.poster) {
-    const image = h('img', { src: entry.poster, alt: '', loading: 'lazy', decoding: 'async' })
-    image.addEventListener('error', () => image.replaceWith(icon('play')))
-    frame.append(image)
-  } else frame.append(icon('play'))
-  const key = badge(entry.state)
-  if (key) {
-    const mark = h('span', { class: 'badge', 'data-state': entry.state })
-    say(mark, key)
-    frame.append(mark)
-  }
-  const length = h('span', { class: 'length' })
-  write(length, clock(entry.duration_s))
-  if (entry.state !== 'live') frame.append(length)
-  return frame
 }

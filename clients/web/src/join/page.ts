@@ -15,7 +15,7 @@ import { FullScreen } from './fullscreen'
 import { Hand } from './hand'
 import { Line } from './line'
 import { Side } from './side'
-import { Speech } from './speech'
+import { boothOf, Speech } from './speech'
 import { Stage } from './stage'
 import { Viewer } from './viewer'
 import { Voices } from './voice'
@@ -73,7 +73,7 @@ export class JoinPage {
     const voices = new Voices(room)
     const side = new Side(room)
     new Chat(room, (line) => side.handleLine(line))
-    const speech = new Speech(room, (key) => this.#problem({ key }))
+    const speech = new Speech(boothOf(room), (key) => this.#problem({ key }))
     const hand = new Hand({
       desk: new Desk(room),
       onRaise: () => void speech.prepare(),
@@ -84,8 +84,11 @@ export class JoinPage {
     })
     const floorChanged = (floor: Floor) => {
       const { identity, permissions } = room.localParticipant
-      const speaks = floor.holder === identity && permissions?.canPublish === true
-      speech.handleFloor(floor.hands.includes(identity), speaks)
+      speech.handleFloor({
+        asks: floor.hands.includes(identity),
+        speaks: floor.holder === identity,
+        allowed: permissions?.canPublish === true,
+      })
       hand.handleFloor(floor, identity)
     }
     return viewer

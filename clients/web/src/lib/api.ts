@@ -77,16 +77,6 @@ export async function endLesson(lesson: string, token: string): Promise<void> {
   await ask(`/api/lessons/${encodeURIComponent(lesson)}`, { method: 'DELETE', token })
 }
 
-export async function entries(
-  token: string,
-  { q = '', offset = 0, limit = 24 }: { q?: string; offset?: number; limit?: number },
-): Promise<Entry[]> {
-  const query = new URLSearchParams({ limit: String(limit), offset: String(offset) })
-  if (q) query.set('q', q)
-  const answer: { lessons: Entry[] } = await (await ask(`/api/archive?${query}`, { token })).json()
-  return answer.lessons
-}
-
 export async function entry(id: string, token: string): Promise<Entry> {
   return (await ask(`/api/archive/${encodeURIComponent(id)}`, { token })).json()
 }

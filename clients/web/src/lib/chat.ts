@@ -1,11 +1,11 @@
-/** What is written in a lesson: text streams of the topic `chat`, shown as text, never as markup. */
+/** What is written in a lesson: text streams of the topic `lk.chat`, shown as text, never as markup. */
 import type { Room, TextStreamReader } from 'livekit-client'
 import { nameOf } from './cast'
 import { byId, h, say, show } from './dom'
 import { locale } from './i18n'
 import { LONGEST, tidy } from './tidy'
 
-const TOPIC = 'chat'
+const TOPIC = 'lk.chat'
 /** Messages that are kept. */
 const KEPT = 200
 

@@ -1,4 +1,4 @@
-//! Bytes of segments and records; the tables are in the module above.
+//! Bytes of segments and records; the tables are in `docs/journal.md`.
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,8 @@ pub(super) fn segment_numbers(directory: &Path) -> std::io::Result<Vec<u32>> {
 /// A segment's header.
 pub(super) struct SegmentHeader {
     pub(super) version: u16,
+    /// Of the whole header: a later release may add to it.
+    pub(super) bytes: usize,
 }
 
 impl SegmentHeader {
@@ -68,6 +70,7 @@ impl SegmentHeader {
         }
         Some(Self {
             version: u16_at(header, 8),
+            bytes: usize::from(u16_at(header, 10)).max(SEGMENT_HEADER_BYTES),
         })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The packet path must never wait for a disk. When the queue fills, video is refused first, then
 //! audio and sender reports, then events: a lesson with sound and without pictures is a lesson,
-//! and without the event that tells a track's codec its packets mean nothing.
+//! and without the event that tells a track's codec its packets mean nothing. In the same order
+//! the owner may refuse them before the disk is full ([`Keeps`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -109,6 +110,28 @@ impl JournalEntry {
     }
 }
 
+/// What a journal takes; the rest is refused, so that the last of a disk is for what matters most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keeps {
+    /// All there is.
+    #[default]
+    Everything,
+    /// No video.
+    Sound,
+    /// Neither video nor audio, nor sender reports.
+    Events,
+}
+
+impl Keeps {
+    fn takes(self, entry: &JournalEntry) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Sound => !entry.is_video(),
+            Self::Events => matches!(entry, JournalEntry::Event { .. }),
+        }
+    }
+}
+
 /// Counters of a journal since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalStats {
@@ -116,9 +139,10 @@ pub struct JournalStats {
     pub records: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Video packets refused because the queue was full.
+    /// Video packets refused because the queue was full, or video is not kept.
     pub dropped_video: u64,
-    /// Everything else refused because the queue was full, or too large for a record.
+    /// Everything else refused because the queue was full, it is not kept, or is too large for a
+    /// record.
     pub dropped_other: u64,
 }
 
@@ -137,6 +161,7 @@ struct Shared {
     capacity: usize,
     queued: AtomicUsize,
     wish: AtomicU8,
+    keeps: AtomicU8,
     records: AtomicU64,
     bytes: AtomicU64,
     dropped_video: AtomicU64,
@@ -180,11 +205,13 @@ pub(super) fn queue(capacity: usize) -> (JournalSink, Outlet) {
 }
 
 impl JournalSink {
-    /// Queue the entry. False when it was dropped: the queue has no room for its kind, it is too
-    /// large for a record, or the journal is closed. Never blocks.
+    /// Queue the entry. False when it was dropped: its kind is not kept, or has no room in the
+    /// queue, it is too large for a record, or the journal is closed. Never blocks.
     pub fn push(&self, entry: JournalEntry) -> bool {
         let video = entry.is_video();
-        let taken = entry.fits() && self.shared.wish() == Wish::Write && self.enqueue(entry);
+        let shared = &self.shared;
+        let wanted = shared.wish() == Wish::Write && shared.keeps().takes(&entry);
+        let taken = wanted && entry.fits() && self.enqueue(entry);
         if !taken {
             let counter = if video {
                 &self.shared.dropped_video
@@ -204,6 +231,11 @@ impl JournalSink {
             self.shared.queued.fetch_sub(1, Ordering::Relaxed);
         }
         taken
+    }
+
+    /// Take no more than this from now on. What waits already is written.
+    pub fn keep(&self, keeps: Keeps) {
+        self.shared.keeps.store(keeps as u8, Ordering::Relaxed);
     }
 
     /// Counters since the journal was opened.
@@ -229,6 +261,14 @@ impl Shared {
             wish if wish == Wish::Close as u8 => Wish::Close,
             wish if wish == Wish::Abandon as u8 => Wish::Abandon,
             _ => Wish::Write,
+        }
+    }
+
+    fn keeps(&self) -> Keeps {
+        match self.keeps.load(Ordering::Relaxed) {
+            keeps if keeps == Keeps::Sound as u8 => Keeps::Sound,
+            keeps if keeps == Keeps::Events as u8 => Keeps::Events,
+            _ => Keeps::Everything,
         }
     }
 

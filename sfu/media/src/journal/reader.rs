@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::format::{END, EVENT, RTP, SENDER_REPORT, u32_at, u64_at};
-use super::tail::{RawRecord, Tail};
+use super::tail::{RecordView, Tail};
 use super::track::{RtpView, Track};
 use crate::clock::Micros;
 use crate::codec::{Codec, CodedFrame};
@@ -130,7 +130,7 @@ struct Assembly {
 }
 
 impl Assembly {
-    fn handle(&mut self, record: &RawRecord<'_>) {
+    fn handle(&mut self, record: &RecordView<'_>) {
         self.each_track(|track| track.tick(record.arrival));
         let handled = match record.kind {
             EVENT => self.handle_event(record),
@@ -142,7 +142,7 @@ impl Assembly {
         self.errors += u64::from(handled.is_none());
     }
 
-    fn handle_event(&mut self, record: &RawRecord<'_>) -> Option<()> {
+    fn handle_event(&mut self, record: &RecordView<'_>) -> Option<()> {
         let json = std::str::from_utf8(record.body).ok()?;
         match TrackEvent::parse(json) {
             Some(TrackEvent::Published(number, codec)) => self.publish(number, codec),
@@ -156,14 +156,14 @@ impl Assembly {
         Some(())
     }
 
-    fn handle_packet(&mut self, record: &RawRecord<'_>) -> Option<()> {
+    fn handle_packet(&mut self, record: &RecordView<'_>) -> Option<()> {
         let packet = RtpView::parse(record.body, record.arrival)?;
         self.with_track(record.track, |track| track.push(packet));
         Some(())
     }
 
-    fn handle_sender_report(&mut self, record: &RawRecord<'_>) -> Option<()> {
-        let &RawRecord {
+    fn handle_sender_report(&mut self, record: &RecordView<'_>) -> Option<()> {
+        let &RecordView {
             track,
             arrival,
             body,
@@ -180,7 +180,7 @@ impl Assembly {
     }
 
     /// Nothing follows the end, so what is held comes before it.
-    fn handle_end(&mut self, record: &RawRecord<'_>) -> Option<()> {
+    fn handle_end(&mut self, record: &RecordView<'_>) -> Option<()> {
         self.flush();
         self.ready.push_back(Record::End {
             arrival: record.arrival,
@@ -260,7 +260,7 @@ impl Iterator for Packets {
     fn next(&mut self) -> Option<RtpRecord> {
         while self.tail.advance() {
             let record = self.tail.record().filter(|record| record.kind == RTP);
-            if let Some(RawRecord {
+            if let Some(RecordView {
                 track,
                 arrival,
                 body,

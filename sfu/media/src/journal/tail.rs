@@ -4,6 +4,7 @@
 //! damaged before all of it is there, or can never come (a later segment exists, or the caller
 //! says that the writer is gone).
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -17,9 +18,31 @@ use crate::clock::Micros;
 /// Read from the file at a time.
 const CHUNK_BYTES: u64 = 256 << 10;
 
+/// Stretches remembered for who asks; beyond that they are only counted.
+const MAX_DAMAGE: usize = 1024;
+
+/// While searching for the next record, checksums are tried over this many times the bytes before
+/// it, and over a head start. What a disk spoils comes nowhere near; a file made to keep a reader
+/// busy does.
+const SEARCH_FACTOR: u64 = 64;
+const SEARCH_START: u64 = 1 << 20;
+
+/// A stretch of a journal that is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Number of the segment.
+    pub segment: u32,
+    /// Where it begins in the segment's file.
+    pub offset: u64,
+    /// How long it is; 0 when the whole segment is missing.
+    pub bytes: u64,
+}
+
 /// A record as it is in the file.
 #[derive(Debug)]
-pub(super) struct RawRecord<'a> {
+pub(super) struct RecordView<'a> {
+    pub(super) segment: u32,
+    pub(super) offset: u64,
     pub(super) kind: u8,
     pub(super) track: u16,
     pub(super) arrival: Micros,
@@ -38,11 +61,16 @@ pub(super) struct Tail {
     writer_is_gone: bool,
     bytes_read: u64,
     errors: u64,
+    damage: VecDeque<Damage>,
 }
 
 struct Segment {
     number: u32,
     file: File,
+    /// Where the unread bytes begin.
+    offset: u64,
+    /// Bytes over which checksums were tried in vain.
+    tried: u64,
     in_header: bool,
     /// The place of the next record is unknown.
     searching: bool,
@@ -82,23 +110,23 @@ impl Tail {
             writer_is_gone: false,
             bytes_read: 0,
             errors: 0,
+            damage: VecDeque::new(),
         })
     }
 
     /// Go to the next record. False when there is none yet, or none that can be read.
     pub(super) fn advance(&mut self) -> bool {
-        self.start += self
-            .current
-            .take()
-            .map_or(0, |record| record.record_bytes());
+        if let Some(record) = self.current.take() {
+            self.consume(record.record_bytes());
+        }
         loop {
             match self.find() {
                 Found::Record(header) => {
                     self.current = Some(header);
                     return true;
                 }
-                Found::Skip(bytes) => self.start += bytes,
-                Found::Damage => self.start += 1,
+                Found::Skip(bytes) => self.consume(bytes),
+                Found::Damage => self.waste(),
                 Found::Incomplete => match self.read_more() {
                     Ok(true) => {}
                     Ok(false) => return false,
@@ -112,13 +140,15 @@ impl Tail {
     }
 
     /// The record that [`advance`](Self::advance) went to.
-    pub(super) fn record(&self) -> Option<RawRecord<'_>> {
-        let header = self.current?;
+    pub(super) fn record(&self) -> Option<RecordView<'_>> {
+        let (header, segment) = (self.current?, self.segment.as_ref()?);
         let record = self
             .buffer
             .get(self.start..)?
             .get(..header.record_bytes())?;
-        Some(RawRecord {
+        Some(RecordView {
+            segment: segment.number,
+            offset: segment.offset,
             kind: header.kind,
             track: header.track,
             arrival: header.arrival,
@@ -140,6 +170,12 @@ impl Tail {
         self.errors
     }
 
+    /// The next stretch that was lost, in the order of the journal. One is whole when a record
+    /// behind it has been found, or [`advance`](Self::advance) finds nothing more.
+    pub(super) fn poll_damage(&mut self) -> Option<Damage> {
+        self.damage.pop_front()
+    }
+
     fn find(&mut self) -> Found {
         let Some(segment) = &mut self.segment else {
             return Found::Incomplete;
@@ -147,9 +183,43 @@ impl Tail {
         let found = segment.judge(&self.buffer[self.start..]);
         if !matches!(found, Found::Incomplete) {
             let lost = segment.place(!matches!(found, Found::Damage));
-            self.errors += u64::from(lost);
+            if lost {
+                let (segment, offset) = (segment.number, segment.offset);
+                self.lost(segment, offset);
+            }
         }
         found
+    }
+
+    fn lost(&mut self, segment: u32, offset: u64) {
+        self.errors += 1;
+        if self.damage.len() < MAX_DAMAGE {
+            let bytes = 0;
+            self.damage.push_back(Damage {
+                segment,
+                offset,
+                bytes,
+            });
+        }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+        if let Some(segment) = &mut self.segment {
+            segment.offset += bytes as u64;
+        }
+    }
+
+    /// One byte that is of no record.
+    fn waste(&mut self) {
+        self.consume(1);
+        let end = self.segment.as_ref().map(|s| (s.number, s.offset));
+        if let (Some((number, end)), Some(last)) = (end, self.damage.back_mut())
+            && last.segment == number
+            && last.offset + last.bytes + 1 == end
+        {
+            last.bytes += 1;
+        }
     }
 
     /// Errors leave everything as it is, to be tried again.
@@ -189,7 +259,9 @@ impl Tail {
             return Ok(false);
         };
         let file = File::open(segment_path(&self.directory, number))?;
-        self.errors += u64::from(number != last + 1);
+        if number != last + 1 {
+            self.lost(last + 1, 0);
+        }
         self.segment = Some(Segment::new(number, file));
         Ok(true)
     }
@@ -200,6 +272,8 @@ impl Segment {
         Self {
             number,
             file,
+            offset: 0,
+            tried: 0,
             in_header: true,
             searching: false,
             superseded: false,
@@ -207,7 +281,7 @@ impl Segment {
         }
     }
 
-    fn judge(&self, unread: &[u8]) -> Found {
+    fn judge(&mut self, unread: &[u8]) -> Found {
         let found = if self.in_header {
             judge_header(unread)
         } else {
@@ -221,16 +295,22 @@ impl Segment {
 
     /// While searching, records of a type that we do not know count as damage: too much looks
     /// like one.
-    fn judge_record(&self, unread: &[u8]) -> Found {
+    fn judge_record(&mut self, unread: &[u8]) -> Found {
         let Some(header) = RecordHeader::parse(unread) else {
             return Found::Incomplete;
         };
         if !header.is_known() && (self.searching || !header.is_foreign()) {
             return Found::Damage;
         }
+        if self.searching && self.tried > (self.offset + SEARCH_START) * SEARCH_FACTOR {
+            return Found::Damage;
+        }
         match unread.get(..header.record_bytes()) {
             None => Found::Incomplete,
-            Some(record) if !header.checks_out(record) => Found::Damage,
+            Some(record) if !header.checks_out(record) => {
+                self.tried += record.len() as u64;
+                Found::Damage
+            }
             Some(record) if !header.is_known() => Found::Skip(record.len()),
             Some(_) => Found::Record(header),
         }
@@ -250,8 +330,10 @@ fn judge_header(unread: &[u8]) -> Found {
         return Found::Incomplete;
     }
     match SegmentHeader::parse(unread) {
-        Some(header) if header.version == VERSION => Found::Skip(SEGMENT_HEADER_BYTES),
-        _ => Found::Damage,
+        Some(header) if header.version != VERSION => Found::Damage,
+        Some(header) if unread.len() < header.bytes => Found::Incomplete,
+        Some(header) => Found::Skip(header.bytes),
+        None => Found::Damage,
     }
 }
 

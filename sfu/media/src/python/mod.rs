@@ -19,7 +19,10 @@ use self::events::{
     Connected, ConsentLost, Dtls, JournalFailed, JournalRecovered, LayersChanged, LayersWanted,
     LinkChanged, Speaking, StreamStarted, event_object, journal_event_object,
 };
-use self::reader::{Frame, JournalEnd, JournalReader, LessonEvent, SenderReport, read_packets};
+use self::reader::{
+    Damage, Frame, JournalEnd, JournalReader, LessonEvent, RawJournalReader, RawRecord,
+    SenderReport, read_packets,
+};
 use self::stats::{
     downtrack_stats, journal_stats, link_stats, listener_stats, shard_stats, uptrack_stats,
 };
@@ -28,6 +31,7 @@ use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;
 use crate::ice::Credentials;
 use crate::ids::{DowntrackId, IdSource, JournalId, PeerId, UptrackId};
+use crate::journal::Keeps;
 use crate::journals::Journals;
 use crate::peer::Srtp;
 use crate::shard::Command;
@@ -41,9 +45,9 @@ static ALLOCATOR: crate::allocations::CountingAllocator = crate::allocations::Co
 mod _media {
     #[pymodule_export]
     use super::{
-        Connected, ConsentLost, Dtls, Engine, Frame, JournalEnd, JournalFailed, JournalReader,
-        JournalRecovered, LayersChanged, LayersWanted, LessonEvent, LinkChanged, SenderReport,
-        Speaking, StreamStarted, read_packets,
+        Connected, ConsentLost, Damage, Dtls, Engine, Frame, JournalEnd, JournalFailed,
+        JournalReader, JournalRecovered, LayersChanged, LayersWanted, LessonEvent, LinkChanged,
+        RawJournalReader, RawRecord, SenderReport, Speaking, StreamStarted, read_packets,
     };
 }
 
@@ -243,6 +247,17 @@ impl Engine {
     fn journal_event(&self, journal: u32, json: String) {
         let now = self.inner.now();
         self.journals.event(JournalId(journal), now, json);
+    }
+
+    fn keep_of_journals(&self, keeps: &str) -> PyResult<()> {
+        let keeps = match keeps {
+            "everything" => Keeps::Everything,
+            "sound" => Keeps::Sound,
+            "events" => Keeps::Events,
+            _ => return Err(invalid("journals keep everything, sound or events")),
+        };
+        self.journals.keep(keeps);
+        Ok(())
     }
 
     fn close_journal(&self, py: Python<'_>, journal: u32) -> PyResult<()> {

@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 
 use super::{invalid, object};
 use crate::clock::Micros;
-use crate::journal::{self, Record};
+use crate::journal::{self, RawItem, Record};
 
 #[pyclass(frozen, get_all)]
 pub(super) struct Frame {
@@ -121,6 +121,92 @@ pub(super) fn record_object(py: Python<'_>, record: journal::Record) -> PyResult
         Record::End {
             arrival: arrival_us,
         } => object(py, JournalEnd { arrival_us }),
+    }
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct RawRecord {
+    segment: u32,
+    offset: u64,
+    kind: u8,
+    track: u16,
+    arrival_us: Micros,
+    body: Py<PyBytes>,
+}
+
+#[pyclass(frozen, get_all)]
+pub(super) struct Damage {
+    segment: u32,
+    offset: u64,
+    bytes: u64,
+}
+
+#[pyclass(frozen)]
+pub(super) struct RawJournalReader(Mutex<journal::RawReader>);
+
+impl RawJournalReader {
+    fn inner(&self) -> MutexGuard<'_, journal::RawReader> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl RawJournalReader {
+    #[new]
+    fn new(directory: &str) -> PyResult<Self> {
+        let reader = journal::RawReader::open(Path::new(directory)).map_err(open_error)?;
+        Ok(Self(Mutex::new(reader)))
+    }
+
+    fn read(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
+        let items = py.detach(|| self.inner().read(limit));
+        items.into_iter().map(|i| item_object(py, i)).collect()
+    }
+
+    fn flush(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
+        let items = py.detach(|| self.inner().flush(limit));
+        items.into_iter().map(|i| item_object(py, i)).collect()
+    }
+
+    #[getter]
+    fn bytes_read(&self) -> u64 {
+        self.inner().bytes_read()
+    }
+
+    #[getter]
+    fn errors(&self) -> u64 {
+        self.inner().errors()
+    }
+}
+
+fn item_object(py: Python<'_>, item: RawItem) -> PyResult<Py<PyAny>> {
+    match item {
+        RawItem::Record(record) => {
+            let record = RawRecord {
+                segment: record.segment,
+                offset: record.offset,
+                kind: record.kind,
+                track: record.track,
+                arrival_us: record.arrival,
+                body: PyBytes::new(py, &record.body).unbind(),
+            };
+            object(py, record)
+        }
+        RawItem::Damage(damage) => {
+            let journal::Damage {
+                segment,
+                offset,
+                bytes,
+            } = damage;
+            object(
+                py,
+                Damage {
+                    segment,
+                    offset,
+                    bytes,
+                },
+            )
+        }
     }
 }
 

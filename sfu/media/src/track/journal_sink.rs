@@ -5,15 +5,18 @@ use std::sync::Arc;
 use super::downtrack::Downtrack;
 use super::packet::{Origin, Packet};
 use super::reception::SenderClock;
-use crate::clock::{Micros, SECOND};
+use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::codec::Codec;
 use crate::ids::JournalId;
 use crate::journal::{JournalEntry, JournalSink};
 use crate::packet::rtp::RtpHeader;
 
-/// A recording can be cut and entered at keyframes only; one is asked for when the last is
-/// this old.
+/// A recording can be cut and entered at keyframes only; no two are further apart than this.
 const MAX_GOP: Micros = 4 * SECOND;
+
+/// So long before, the next one is asked for: a request that is lost is repeated after 500 ms, and
+/// the answer has a way, too.
+const ANSWER: Micros = 700 * MILLISECOND;
 
 /// Payload type in the journal: the codec stands in the track's description.
 const PAYLOAD_TYPE: u8 = 96;
@@ -34,6 +37,18 @@ pub struct JournalTrack {
     recording: Recording,
     video: bool,
     downtrack: Downtrack,
+    taken: Taken,
+}
+
+/// What became of the newest packets of a track.
+#[derive(Clone, Copy, PartialEq)]
+enum Taken {
+    /// The journal has them.
+    Whole,
+    /// It refuses them.
+    Refused,
+    /// It has them, but not those before; without a keyframe they are of no use.
+    Torn,
 }
 
 impl JournalTrack {
@@ -43,6 +58,7 @@ impl JournalTrack {
             recording,
             video: codec.is_video(),
             downtrack: Downtrack::new(codec, clock_rate, 0, 0),
+            taken: Taken::Whole,
         }
     }
 
@@ -69,13 +85,19 @@ impl JournalTrack {
             ssrc: u32::from(self.recording.number),
         };
         // What the queue refuses is counted by the journal.
-        self.recording.sink.push(JournalEntry::Rtp {
+        let taken = self.recording.sink.push(JournalEntry::Rtp {
             track: self.recording.number,
             arrival: packet.arrival,
             header: header.fixed(),
             packet: Arc::clone(packet),
             video: self.video,
         });
+        self.taken = match (taken, self.taken) {
+            (false, _) => Taken::Refused,
+            (true, Taken::Whole) => Taken::Whole,
+            (true, _) if packet.keyframe => Taken::Whole,
+            (true, _) => Taken::Torn,
+        };
     }
 
     /// Record the publisher's clock.
@@ -92,7 +114,8 @@ impl JournalTrack {
 
     /// Whether the recording needs a keyframe, the newest being from `last`.
     pub fn wants_keyframe(&self, best: u8, last: Option<Micros>, now: Micros) -> bool {
-        let old = last.is_none_or(|at| now >= at + MAX_GOP);
-        self.video && (old || self.downtrack.waits_for_keyframe(best))
+        let old = last.is_none_or(|at| now + ANSWER >= at + MAX_GOP);
+        let torn = self.taken == Taken::Torn;
+        self.video && (old || torn || self.downtrack.waits_for_keyframe(best))
     }
 }

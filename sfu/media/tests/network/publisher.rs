@@ -205,6 +205,18 @@ impl Publisher {
         }
     }
 
+    /// Nothing that was sent can be sent again.
+    pub fn forget_sent(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.sent.clear());
+    }
+
+    /// Send a keyframe next, unasked.
+    pub fn want_keyframe(&mut self) {
+        self.layers
+            .iter_mut()
+            .for_each(|layer| layer.keyframe_wanted = true);
+    }
+
     /// Go on under new SSRCs, as after a reload of the encoder.
     pub fn change_ssrcs(&mut self) {
         for layer in &mut self.layers {

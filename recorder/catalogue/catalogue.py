@@ -1,0 +1,316 @@
+"""The catalogue of a data folder: lessons saved, edited, found and forgotten.
+
+It holds nothing that the archive folders do not: one that is lost or damaged is made again from
+the manifests, what people changed (`details.json`) and what was written (`chat.jsonl`).
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy.exc import DatabaseError
+
+from recorder import details, talk
+from recorder.archive import LESSON_ID, Entry, lesson_folders, read_entry
+from recorder.catalogue import words
+from recorder.catalogue.database import Database
+from recorder.catalogue.index import MOST_TALK, PostgresqlIndex, SqliteIndex, Texts
+from recorder.catalogue.marks import passages
+from recorder.catalogue.models import Base, Lesson, Record
+from recorder.catalogue.search import Hit, Query, find
+from recorder.errors import ArchiveError
+from recorder.talk import Message
+
+_OF_A_SECOND = 1 << 16
+"""Numbers of one second: as many as four hexadecimal digits tell apart."""
+_BATCH = 200
+"""Lessons in a transaction, where there are many: others get their turn between two."""
+_UNFINISHED = ("live", "finishing")
+
+_LESSONS, _RECORDS = (Base.metadata.tables[name] for name in ("lessons", "records"))
+_INDEXED = (
+    _LESSONS.update()
+    .where(_LESSONS.c.number == bindparam("at"))
+    .values(indexed=bindparam("digest"))
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of what was found; `facets` has how many of `total` have which school, subject ..."""
+
+    hits: list[Hit]
+    total: int
+    facets: dict[str, list[tuple[str, int]]]
+
+
+class Catalogue:
+    """The catalogue of a data folder. Raises `sqlalchemy.exc.DatabaseError` when the disk fails."""
+
+    def __init__(self, data_dir: Path, url: str = "") -> None:
+        """Opens it, or begins a new one: SQLite's unless a URL is given. Raises CatalogueError."""
+        self._data_dir = data_dir
+        self._database = Database(data_dir, url, on_lost=self._restore_all)
+        self._index = SqliteIndex() if self._database.is_sqlite else PostgresqlIndex()
+        _twice(self._index_anew)
+
+    def save(self, entry: Entry) -> None:
+        """Insert the entry as the recorder has it, or replace the one with its id."""
+        self._save([entry])
+
+    def find(self, lesson_id: str) -> Entry | None:
+        """The entry with this id, as people have changed it."""
+        query = select(Record.entry, Record.edits).join(Lesson, Lesson.number == Record.number)
+        with self._database.reading() as connection:
+            row = connection.execute(query.where(Lesson.id == lesson_id)).first()
+        return None if row is None else _applied(row.entry, row.edits)
+
+    def talk(self, lesson_id: str) -> list[Message]:
+        """What was written in a lesson, as far as it is known here."""
+        query = select(Record.talk).join(Lesson, Lesson.number == Record.number)
+        with self._database.reading() as connection:
+            found = connection.execute(query.where(Lesson.id == lesson_id)).scalar()
+        return _messages(found or [])
+
+    def search(self, query: Query) -> Page:
+        """What is asked for."""
+        with self._database.reading() as connection:
+            found = find(connection, self._index, query)
+            rows = {
+                row.number: row
+                for row in connection.execute(
+                    select(Record.number, Record.entry, Record.edits, Record.talk).where(
+                        Record.number.in_(found.page)
+                    )
+                )
+            }
+        hits = []
+        for number in found.page:
+            row = rows[number]
+            entry = _applied(row.entry, row.edits)
+            marks = passages(entry, _messages(row.talk), found.terms) if found.terms else []
+            hits.append(Hit(entry, marks))
+        return Page(hits, found.total, found.facets)
+
+    def edit(self, lesson_id: str, changes: Mapping[str, Any]) -> Entry:
+        """Change what is said of a lesson, in its folder and here.
+
+        Raises DetailsError for a change that cannot be, FileNotFoundError for a lesson that is not
+        in this data folder.
+        """
+        folder = self._folder(lesson_id)
+        details.edit(folder, changes)
+        with self._database.writing() as connection:
+            query = select(Record.number, Record.entry, Record.talk)
+            row = connection.execute(
+                query.join(Lesson, Lesson.number == Record.number).where(Lesson.id == lesson_id)
+            ).first()
+            if row is None:
+                raise FileNotFoundError(lesson_id)
+            edits = details.edited(folder)  # now: of two edits, the later one writes all of both
+            material = _Material(
+                Entry.from_json(row.entry), edits, _messages(row.talk), self._database.store
+            )
+            texts = Texts.of(material.applied, material.said)
+            values = {**material.columns, "indexed": texts.digest}
+            connection.execute(update(Lesson).where(Lesson.number == row.number).values(**values))
+            connection.execute(
+                update(Record).where(Record.number == row.number).values(edits=edits)
+            )
+            self._index.write(connection, {row.number: texts})
+        return material.applied
+
+    def lessons(self) -> list[str]:
+        """The names of all lessons, each once."""
+        with self._database.reading() as connection:
+            return list(connection.execute(select(Lesson.lesson).distinct()).scalars())
+
+    def remove(self, lesson_id: str) -> None:
+        """Forget a lesson; one that is not there is no error."""
+        with self._database.writing() as connection:
+            number = connection.execute(
+                select(Lesson.number).where(Lesson.id == lesson_id)
+            ).scalar()
+            if number is not None:
+                self._index.remove(connection, [number])
+                for model in (Record, Lesson):
+                    connection.execute(delete(model).where(model.number == number))
+
+    def reconcile(self, data_dir: Path) -> None:
+        """Make the rows agree with the archive folders: run it before any lesson is recorded."""
+        assert data_dir == self._data_dir
+        _twice(self._restore_all)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def _restore_all(self) -> None:
+        query = select(Lesson.id, Lesson.state).where(Lesson.store == self._database.store)
+        with self._database.reading() as connection:
+            states = {row.id: row.state for row in connection.execute(query)}
+        folders = {path.name: path for path in lesson_folders(self._data_dir)}
+        for gone in states.keys() - folders.keys():
+            self.remove(gone)
+        missing = [
+            path for name, path in folders.items() if states.get(name) in (None, *_UNFINISHED)
+        ]
+        for first in range(0, len(missing), _BATCH):
+            self._save(list(_finished(missing[first : first + _BATCH])))
+
+    def _save(self, entries: list[Entry]) -> None:
+        """Write the rows of lessons; their folders have what people say of them."""
+        if not entries:
+            return
+        with self._database.writing() as connection:
+            made = [self._material(entry) for entry in entries]  # here: nobody edits meanwhile
+            known = _known(connection, [entry.id for entry in entries])
+            numbers = {row.number for row in known.values()}
+            for model in (Lesson, Record):
+                connection.execute(delete(model).where(model.number.in_(numbers)))
+            taken = numbers | _taken(connection, entries)
+            lessons, records, texts = [], [], {}
+            for material in made:
+                before = known.get(material.entry.id)
+                number = before.number if before else _free(connection, material.entry, taken)
+                taken.add(number)
+                found = Texts.of(material.applied, material.said)
+                if before is None or before.indexed != found.digest:
+                    texts[number] = found
+                lessons.append({"number": number, "indexed": found.digest, **material.columns})
+                records.append({"number": number, **material.record})
+            connection.execute(_LESSONS.insert(), lessons)
+            connection.execute(_RECORDS.insert(), records)
+            self._index.write(connection, texts)
+
+    def _material(self, entry: Entry) -> "_Material":
+        folder = self._folder(entry.id)
+        said = talk.read(folder) if entry.state not in _UNFINISHED else []
+        return _Material(entry, details.edited(folder), said, self._database.store)
+
+    def _index_anew(self) -> None:
+        """Index what came from an older version of us, or by other rules."""
+        rules = f"{words.VERSION}:"
+        stale = select(Lesson.number).where(Lesson.indexed.not_like(f"{rules}%")).limit(_BATCH)
+        while True:
+            with self._database.writing() as connection:
+                numbers = list(connection.execute(stale).scalars())
+                if not numbers:
+                    return
+                rows = connection.execute(select(Record).where(Record.number.in_(numbers)))
+                texts = {
+                    row.number: Texts.of(_applied(row.entry, row.edits), _messages(row.talk))
+                    for row in rows.all()
+                }
+                self._index.write(connection, texts)
+                digests = [{"at": at, "digest": text.digest} for at, text in texts.items()]
+                connection.execute(_INDEXED, digests)
+
+    def _folder(self, lesson_id: str) -> Path:
+        return self._data_dir / "lessons" / lesson_id
+
+
+def _twice(step: Callable[[], None]) -> None:
+    """Once more after a failure: whatever finds a file damaged has begun a new one by then."""
+    try:
+        step()
+    except DatabaseError:
+        step()
+
+
+def _finished(folders: list[Path]) -> Iterator[Entry]:
+    """What the manifests say; a lesson without one is the worker's to record."""
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            try:
+                yield read_entry(folder)
+            except ArchiveError as error:
+                _log.warning("%s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What the rows of a lesson are made of."""
+
+    entry: Entry
+    edits: dict[str, Any]
+    said: list[Message]
+    store: str
+
+    @property
+    def applied(self) -> Entry:
+        """The entry as people have changed it."""
+        return replace(self.entry, **self.edits) if self.edits else self.entry
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The row of `lessons`, but for its number and what is indexed."""
+        entry = self.applied
+        names = ("id", "lesson", "state", "started_at", "duration_s", "bytes", *details.FACETS)
+        values = {name: getattr(entry, name) for name in (*names, *details.RULES)}
+        return {**values, "store": self.store}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The row of `records`, but for its number."""
+        return {"entry": asdict(self.entry), "edits": self.edits, "talk": _rows(self.said)}
+
+
+def _known(connection: Connection, ids: list[str]) -> dict[str, Any]:
+    """The numbers of those that are there, and what is indexed of them."""
+    query = select(Lesson.id, Lesson.number, Lesson.indexed).where(Lesson.id.in_(ids))
+    return {row.id: row for row in connection.execute(query)}
+
+
+def _taken(connection: Connection, entries: list[Entry]) -> set[int]:
+    """Which of the numbers that these would like are another's."""
+    wanted = select(Lesson.number).where(Lesson.number.in_(list(map(_number, entries))))
+    return set(connection.execute(wanted).scalars())
+
+
+def _free(connection: Connection, entry: Entry, taken: set[int]) -> int:
+    """Its number, or the next that no other lesson has."""
+    number = _number(entry)
+    there = exists().where(Lesson.number == bindparam("number"))
+    while number in taken:
+        number += 1
+        if connection.execute(select(there), {"number": number}).scalar():
+            taken.add(number)
+    return number
+
+
+def _number(entry: Entry) -> int:
+    """The second at which it began and its digits, both from its id."""
+    match = LESSON_ID.fullmatch(entry.id)
+    try:
+        moment = datetime.strptime(match[1] if match else "", "%Y%m%d-%H%M%S")
+        second = int(moment.replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        second = int(entry.started_at)
+    return max(0, second) * _OF_A_SECOND + (int(entry.id[-4:], 16) if match else 0)
+
+
+def _applied(entry: Mapping[str, Any], edits: Mapping[str, Any]) -> Entry:
+    return Entry.from_json({**entry, **edits})
+
+
+def _rows(messages: list[Message]) -> list[list[Any]]:
+    """What is kept of a lesson's chat, so that it can be shown without its folder."""
+    kept, left = [], MOST_TALK
+    for message in messages:
+        left -= len(message.text) + 1
+        if left < 0:
+            break
+        kept.append([message.t, message.name, message.text])
+    return kept
+
+
+def _messages(rows: list[Any]) -> list[Message]:
+    return [Message(*row) for row in rows]

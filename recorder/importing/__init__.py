@@ -1,0 +1,1 @@
+"""Makes archives of video files that were not recorded here."""

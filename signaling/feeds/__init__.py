@@ -1,0 +1,1 @@
+"""In and out: cameras and recording boxes into lessons, lessons to other platforms."""

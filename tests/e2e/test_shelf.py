@@ -1,0 +1,89 @@
+"""The shelf in a browser: found by two characters, narrowed by a filter, opened at a word."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page, expect
+
+from recorder.archive import LessonFolder, Manifest, entry_from_id
+from recorder.talk import Talk
+from tests.e2e.conftest import StartNode
+
+_PATIENCE = 60_000
+"""Milliseconds for a page on a busy machine."""
+
+
+def archive(data_dir: Path, number: int, said: str = "", **facts: Any) -> str:
+    """An archived lesson without media, and what was written in it two minutes after its start."""
+    entry = entry_from_id(f"20260921-1413{number:02d}-math-00aa")
+    folder = data_dir / "lessons" / entry.id
+    folder.mkdir(parents=True)
+    talk = Talk()
+    if said:
+        talk.add(125.2, {"identity": "s", "name": "Hilltop", "text": said})
+    talk.write(folder)
+    made = replace(entry, state="complete", duration_s=600.0, **facts)
+    LessonFolder(folder).write_manifest(Manifest(made))
+    return entry.id
+
+
+async def shelf(browser: Browser, url: str, language: str = "zh-CN") -> Page:
+    context = await browser.new_context(locale=language)
+    page = await context.new_page()
+    page.set_default_timeout(_PATIENCE)
+    await page.goto(url)
+    return page
+
+
+async def test_a_lesson_is_found_by_two_characters_and_opened_where_they_were_said(
+    browser: Browser, start_node: StartNode, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    archive(data_dir, 1, title="分数的加法", school="山顶小学", subject="数学")
+    archive(data_dir, 2, title="圆的面积", school="海边小学", subject="数学")
+    said = archive(data_dir, 3, "分母为什么是三？", title="复习", school="海边小学")
+    node = await start_node()
+    page = await shelf(browser, f"{node.url}/archive")
+    cards = page.get_by_test_id("lesson-card")
+    await expect(cards).to_have_count(3, timeout=_PATIENCE)
+
+    await page.get_by_test_id("search").fill("分数")
+    await expect(cards).to_have_count(1, timeout=_PATIENCE)
+    await expect(page.locator("mark")).to_have_text(["分数"], timeout=_PATIENCE)
+
+    await page.get_by_test_id("search").fill("分母")
+    found = page.get_by_test_id("found").get_by_role("link")
+    await expect(found).to_contain_text("Hilltop", timeout=_PATIENCE)
+    await found.click()
+    await page.wait_for_url(f"**/archive/{said}#t=125")
+
+
+async def test_a_filter_narrows_the_shelf_and_the_address_keeps_it(
+    browser: Browser, start_node: StartNode, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    archive(data_dir, 1, title="One", school="Hilltop", subject="Mathematics")
+    archive(data_dir, 2, title="Two", school="Seaside", subject="Mathematics")
+    archive(data_dir, 3, title="Three", school="Seaside", subject="History")
+    node = await start_node()
+    page = await shelf(browser, f"{node.url}/archive", "en")
+    cards = page.get_by_test_id("lesson-card")
+    await expect(cards).to_have_count(3, timeout=_PATIENCE)
+    schools = page.get_by_test_id("filter-school")
+    await expect(schools.get_by_role("option")).to_have_text(
+        ["All schools", "Seaside (2)", "Hilltop (1)"], timeout=_PATIENCE
+    )
+    await expect(page.get_by_test_id("filter-teacher")).to_be_hidden()
+
+    await schools.select_option("Seaside")
+    await expect(cards).to_have_count(2, timeout=_PATIENCE)
+    await page.get_by_test_id("filter-subject").select_option("History")
+    await expect(cards).to_have_count(1, timeout=_PATIENCE)
+    await page.reload()
+    await expect(cards).to_have_count(1, timeout=_PATIENCE)
+    await expect(page.get_by_test_id("filter-school")).to_have_value("Seaside", timeout=_PATIENCE)
+
+    await page.get_by_test_id("clear-all").click()
+    await expect(cards).to_have_count(3, timeout=_PATIENCE)
+    assert page.url.endswith("/archive")
