@@ -20,6 +20,7 @@ NAMES = (
     "weaklink",
     "recording",
     "broadcast",
+    "replay",
     "catalogue",
     "recorder-crash",
 )

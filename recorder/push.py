@@ -80,7 +80,7 @@ class Push:
         self._output: Output | None = None
         self._live = False
         self._behind_us = 0
-        self._skipped = 0
+        self._skipping = False
 
     @property
     def report(self) -> dict[str, Any]:
@@ -140,8 +140,6 @@ class Push:
         elif self._output is not None and not self._skipping:
             output = self._output
             self._attempt(lambda: output.sound(item.data, item.time_us))
-
-    _skipping = False
 
     def _send_picture(self, item: Placed) -> None:
         if self._behind_us > MAX_BEHIND_US:

@@ -16,7 +16,8 @@ from pathlib import Path
 from aiohttp import web
 
 from recorder import playlist
-from recorder.live import Answer, LiveLesson, LiveLessons, LiveRendition, Range
+from recorder.live import LiveLesson, LiveLessons
+from recorder.live_rendition import Answer, LiveRendition, Range
 from recorder.news import Ended, News
 from recorder.web_access import error
 

@@ -188,6 +188,7 @@ class AudioTranscoder:
         self._resampler = AudioResampler("s16", self._layout, _RATE, frame_size=_BLOCK)
         self._encoder = _opus(self._layout)
         self._next: float | None = None  # where the next packet belongs
+        self._taken = 0.0  # seconds of sound that have come in and not gone out yet
 
     def convert(self, packet: "Packet[Any]", seconds: float) -> Iterator[Timed]:
         """The packets of 20 ms that are complete with this one."""
@@ -200,8 +201,6 @@ class AudioTranscoder:
                 self._taken = 0.0
             self._taken += frame.samples / (frame.sample_rate or _RATE)
             yield from self._encode(self._resampler.resample(frame))
-
-    _taken = 0.0  # seconds of sound in the resampler that have not come out yet
 
     def _heard(self) -> float:
         """Where the sound is up to that has come in."""

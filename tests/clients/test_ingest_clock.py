@@ -107,3 +107,15 @@ def test_time_grows_whatever_comes():
         assert out > last[track]
         assert due >= number / 100
         last[track] = out
+
+
+@pytest.mark.parametrize("speed", [1 - 300e-6, 1 + 300e-6])
+def test_an_hour_of_another_clocks_speed_keeps_the_delay_small(speed: float):
+    clock = SourceClock(live=True)
+    delays = []
+    for number in range(3_600 * 50):
+        now = number * 0.02
+        _, due = clock.place("audio", now * speed, now)
+        delays.append(due - now)
+    assert max(delays) < 0.3
+    assert clock.jumps == 0

@@ -6,12 +6,24 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clients.headless import demo_voice
 from clients.headless.api import Api
+from clients.headless.marks import FLASH_PERIOD, beep_onsets
 from clients.headless.node import Node
-from tests.e2e.classroom import archived, teaching, until, watching
+from tests.clients.clips import write_clip
+from tests.e2e.classroom import (
+    CLIP_FRAMES,
+    archived,
+    breaks,
+    replayed,
+    teaching,
+    until,
+    watching,
+)
 from tests.e2e.conftest import StartNode
 from tests.e2e.feeds import (
     ALLOWED,
@@ -197,6 +209,30 @@ async def test_a_configured_camera_comes_with_each_lesson(start_node: StartNode,
                     return await teacher.feeds("ingest") == []
 
                 await until(gone, 20, "the end of the pull with its lesson")
+
+
+@pytest.mark.parametrize("made", [{}, {"audio": "aac", "b_frames": True}])
+async def test_a_recording_gives_a_lesson_by_itself_in_sync(
+    start_node: StartNode, made: dict[str, Any], tmp_path: Path
+):
+    clip = write_clip(tmp_path / "clip.mp4", seconds=CLIP_FRAMES / 30, **made)
+    source = f'{{"lesson": "math", "url": "file://{clip}", "role": "teacher"}}'
+    node = await start_node({"TONGBU_INGEST__SOURCES": f"[{source}]"})
+    entry = await archived(node.url, "math", 90)
+    assert entry["state"] == "complete"
+    seen = await replayed(node.url, entry)
+    assert breaks(seen.taught) == []
+    assert seen.frames >= CLIP_FRAMES - 5
+    first, began = seen.numbers[-1], seen.end_time  # the last picture says when the clip began
+    assert first is not None
+    began -= first / 30
+    sounds = beep_onsets(demo_voice.voice(FLASH_PERIOD * 2), demo_voice.RATE)
+    late = [(beep - began - sounds[0]) % FLASH_PERIOD for beep in seen.beeps]
+    late = [one if one < FLASH_PERIOD / 2 else one - FLASH_PERIOD for one in late]
+    assert len(late) > 3
+    assert max(map(abs, late)) < 0.06, late
+    async with desk(node.url) as teacher:
+        assert await teacher.feeds("ingest") == []
 
 
 async def test_what_is_not_allowed_is_not_connected_to(start_node: StartNode):

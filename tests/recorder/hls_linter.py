@@ -98,7 +98,8 @@ def parse(text: str) -> Playlist:
                 found.hint = attributes["URI"]
             case "EXT-X-RENDITION-REPORT":
                 attributes = _attributes(value)
-                place = int(attributes["LAST-MSN"]), int(attributes["LAST-PART"])
+                place = int(attributes["LAST-MSN"]), int(attributes.get("LAST-PART", -1))
+                assert min(place) >= 0 or "LAST-PART" not in attributes, line
                 found.reports[attributes["URI"]] = place
             case "EXT-X-ENDLIST":
                 found.ended = True

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from recorder.lesson import LessonRecorder
-from recorder.live import Answer, LiveLesson, LiveLessons, LiveRendition
+from recorder.live import LiveLesson, LiveLessons
+from recorder.live_rendition import Answer, LiveRendition
 from recorder.news import Closed, Ended, News, Opened, Part
 from tests.recorder import media
 from tests.recorder.hls_linter import Linter, check_reports, parse

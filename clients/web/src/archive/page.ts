@@ -36,6 +36,8 @@ import {
 
 const SAVE_MS = 5_000
 const LIVE_MS = 3_000
+/** After the bell (s), chapters and thumbnails may still come. */
+const EXTRAS_S = 60
 const COPIED_MS = 2_000
 const TROUBLES = {
   network: 'replay.troubleNetwork',
@@ -89,7 +91,7 @@ export class ReplayPage {
     this.#wire()
     this.#draw()
     const stop = every(LIVE_MS, async () => {
-      if (this.#isSettled()) stop()
+      if (this.#isSettled() && !this.#isFresh()) stop()
       else await this.#refresh()
     })
   }
@@ -117,6 +119,12 @@ export class ReplayPage {
 
   #isSettled(): boolean {
     return this.#entry?.state !== 'live' && this.#entry?.state !== 'finishing'
+  }
+
+  /** Chapters and thumbnails are made in the seconds after the bell. */
+  #isFresh(): boolean {
+    const { started_at = 0, duration_s = 0, chapters } = this.#entry ?? {}
+    return !chapters && Date.now() / 1000 < started_at + duration_s + EXTRAS_S
   }
 
   async #refresh(): Promise<void> {
@@ -160,7 +168,7 @@ export class ReplayPage {
   }
 
   async #drawExtras(now: Entry): Promise<void> {
-    const known = JSON.stringify([now.chapters, now.thumbnails, now.captions, now.talk])
+    const known = JSON.stringify([now.chapters, now.thumbnails, now.captions, now.talk, now.notes])
     if (known === this.#extras) return
     this.#extras = known
     this.#captions.tracks = now.captions ?? []
@@ -172,6 +180,7 @@ export class ReplayPage {
     this.#chapters = this.#side.chapters = this.#seekBar.chapters = chapters
     this.#seekBar.tiles = tiles
     this.#side.talk = talk
+    this.#side.notes = now.notes ?? ''
     this.#changed()
   }
 

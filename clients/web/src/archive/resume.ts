@@ -10,6 +10,7 @@ export class Resume {
   readonly #notice = byId('resume', HTMLElement)
   readonly #player: Player
   #at: number | undefined
+  #arrived = false
 
   constructor(player: Player) {
     this.#player = player
@@ -35,7 +36,9 @@ export class Resume {
   draw(): void {
     if (this.#at === undefined || this.#player.duration === 0) return
     const since = this.#player.position - this.#at
-    if (since > ENOUGH_S || (since < -1 && !this.#player.waiting)) this.#end()
+    // It begins at 0 and goes to its place from there.
+    this.#arrived ||= Math.abs(since) < 1
+    if (this.#arrived && (since > ENOUGH_S || since < -1)) this.#end()
   }
 
   #end(): void {

@@ -17,6 +17,7 @@ export class Side {
   readonly #onSeek: (to: number) => void
   #chapters: readonly Chapter[] = []
   #talk: Talk = []
+  #notes = ''
   #tab: Tab = 'chapters'
   #marked: (HTMLElement | undefined)[] = []
 
@@ -38,6 +39,15 @@ export class Side {
   set talk(talk: Talk) {
     this.#talk = talk
     this.#talkList.replaceChildren(...talk.map((said) => this.#said(said)))
+    this.#draw()
+  }
+
+  /** What was noted of the lesson as a whole. */
+  set notes(notes: string) {
+    this.#notes = notes
+    const line = byId('notes', HTMLElement)
+    show(line, notes !== '')
+    write(line, notes)
     this.#draw()
   }
 
@@ -70,7 +80,10 @@ export class Side {
   }
 
   #draw(): void {
-    const has = { chapters: this.#chapters.length > 0, talk: this.#talk.length > 0 }
+    const has = {
+      chapters: this.#chapters.length > 0,
+      talk: this.#talk.length > 0 || this.#notes !== '',
+    }
     show(byId('side', HTMLElement), has.chapters || has.talk)
     byId('replay-body', HTMLElement).dataset.side = String(has.chapters || has.talk)
     for (const tab of TABS) show(tabOf(tab), has[tab])

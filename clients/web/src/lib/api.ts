@@ -48,6 +48,8 @@ export interface Entry {
   captions?: Captions[] | null
   /** What was written in the lesson, or the URL of it. */
   talk?: Said[] | string | null
+  /** Of the lesson as a whole. */
+  notes?: string
 }
 
 export interface Captions {

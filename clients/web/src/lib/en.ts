@@ -180,7 +180,7 @@ export const en = {
   'replay.behind': '{by} behind',
   'replay.join': 'Join the live lesson',
   'replay.download': 'Download',
-  'replay.noDownload': 'No file to download',
+  'replay.noDownload': 'No download yet',
   'replay.share': 'Copy link',
   'replay.shareHint': 'Copies a link to this moment of the lesson',
   'replay.side': 'Beside the lesson',

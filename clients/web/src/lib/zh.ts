@@ -179,7 +179,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'replay.behind': '落后 {by}',
   'replay.join': '进入直播课堂',
   'replay.download': '下载',
-  'replay.noDownload': '没有可下载的文件',
+  'replay.noDownload': '暂无下载',
   'replay.share': '复制链接',
   'replay.shareHint': '复制指向此刻的链接',
   'replay.side': '课程内容',

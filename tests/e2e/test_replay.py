@@ -1,0 +1,437 @@
+"""The replay page, in Chromium and in Firefox: play, seek, change views, follow a link."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from playwright.async_api import Browser, Page, Route, expect
+
+from clients.headless.api import Api
+from clients.headless.node import Node
+from tests.e2e.classroom import archived, teaching, until
+from tests.e2e.conftest import StartNode
+from tests.e2e.firefox import firefox
+from tests.e2e.pages import open_page
+from tests.recorder import media, tbj
+from tests.recorder.journals import Journal, Sender, loop
+
+LESSON = "20260921-141320-math-00aa"
+SECONDS = 60.0
+CLIP = 4.0
+"""The pictures repeat after so many seconds."""
+NEAR = 0.2
+"""Seconds a picture may be off what the clock says: the journal's own delays, and a frame."""
+
+_PATIENCE = 60.0
+
+_HELPERS = """
+  globalThis.seen = {
+    get all() { return [...document.querySelectorAll('#screens video, #screens audio')] },
+    get lead() { return this.all.find(one => one.readyState > 0 && !one.muted) },
+    get pictures() { return this.all.filter(one => !one.hidden && one.videoWidth > 0) },
+    state() {
+      const { lead } = this
+      return {
+        at: lead?.currentTime ?? null, duration: lead?.duration ?? null,
+        paused: lead?.paused ?? null, seeking: lead?.seeking ?? null,
+        rate: lead?.playbackRate ?? null, pitch: lead?.preservesPitch ?? null,
+        lead: lead?.id ?? null, loud: this.all.filter(one => one.src && !one.muted).length,
+        layout: document.getElementById('screens').dataset.layout,
+        shown: this.pictures.map(one => one.dataset.source).sort(),
+        times: this.all.filter(one => one.readyState > 0).map(one => one.currentTime),
+      }
+    },
+    // Where the bar of the clip stands, in seconds of the clip; null while nothing can be read.
+    bar(source) {
+      const video = this.pictures.find(one => one.dataset.source === source)
+      if (!video || video.readyState < 2) return null
+      const canvas = document.createElement('canvas')
+      canvas.width = video.videoWidth
+      canvas.height = video.videoHeight
+      const context = canvas.getContext('2d')
+      context.drawImage(video, 0, 0)
+      const { data } = context.getImageData(0, canvas.height >> 3, canvas.width, 1)
+      const bright = [...Array(canvas.width).keys()]
+        .filter(x => Math.abs(data[4 * x] - 168) < 25)
+      return bright.length < 8 ? null : bright[bright.length >> 1] / 60 - 8 / 60
+    },
+    seek(to) {
+      const bar = document.getElementById('seek')
+      bar.value = to
+      for (const kind of ['input', 'change']) bar.dispatchEvent(new Event(kind, { bubbles: true }))
+    },
+    click(id) { document.querySelector(id).click() },
+    press(key) { dispatchEvent(new KeyboardEvent('keydown', { key, cancelable: true })) },
+  }
+"""
+
+
+class Tab(Protocol):
+    """What the two browsers have in common."""
+
+    async def goto(self, url: str) -> Any:
+        """Open a page."""
+
+    async def reload(self) -> Any:
+        """Open it again."""
+
+    async def evaluate(self, expression: str) -> Any:
+        """The value of an expression in the page."""
+
+
+class Replay:
+    """The replay page of one lesson, in either browser."""
+
+    def __init__(self, tab: Tab, node: Node) -> None:
+        self._tab = tab
+        self._url = f"{node.url}/archive/{LESSON}"
+
+    async def open(self, fragment: str = "") -> None:
+        """Go there, and wait until there is something to see."""
+        await self._tab.goto(self._url + fragment)
+        await self._ready()
+
+    async def reload(self) -> None:
+        """Come back later."""
+        await self._tab.goto("about:blank")
+        await self._tab.goto(self._url)
+        await self._ready()
+
+    async def _ready(self) -> None:
+        await self._tab.evaluate(f"void ({{ run() {{ {_HELPERS} }} }}).run()")
+        await self.comes(lambda state: state["at"] is not None and state["duration"], "a lead")
+
+    async def state(self) -> dict[str, Any]:
+        """What the player shows."""
+        return dict(await self._tab.evaluate("seen.state()"))
+
+    async def comes(self, holds: Any, what: str) -> dict[str, Any]:
+        """Wait until the player's state is so."""
+
+        last: dict[str, Any] = {}
+
+        async def now() -> bool:
+            last.update(await self.state())
+            return bool(holds(last))
+
+        try:
+            await until(now, _PATIENCE, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the player says {last}") from None
+        return last
+
+    async def does(self, call: str) -> Any:
+        """Something of the helpers."""
+        return await self._tab.evaluate(f"seen.{call}")
+
+    async def shows(self, source: str, at: float) -> None:
+        """Wait until that picture is the one of that moment."""
+
+        seen: list[float | None] = []
+
+        async def there() -> bool:
+            seen.append(await self.does(f"bar('{source}')"))
+            return seen[-1] is not None and apart(seen[-1], at) < NEAR
+
+        try:
+            await until(there, _PATIENCE, f"{source} at {at}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it shows {seen[-1]}") from None
+
+    async def plays_on(self, seconds: float = 1.0) -> float:
+        """Wait until it has played so much further; returns where it began."""
+        began = float((await self.state())["at"])
+        await self.comes(lambda state: state["at"] > began + seconds, "more of the lesson")
+        return began
+
+
+def apart(one: float, other: float) -> float:
+    """How far two moments of the clip are from each other; it repeats."""
+    gap = (one - other) % CLIP
+    return min(gap, CLIP - gap)
+
+
+@pytest.fixture(scope="session")
+def journal() -> Journal:
+    """A minute of camera, slides and voice."""
+    made = Journal().start()
+    for track, source, codec in ((1, "microphone", "opus"), (2, "camera", "H264")):
+        made.publish(0.1, track, source, codec)
+    made.publish(0.1, 3, "slides", "H264")
+    clips = {
+        1: media.audio(int(CLIP)),
+        2: media.video("H264", int(CLIP)),
+        3: media.video("H264", int(CLIP), size=(640, 360)),
+    }
+    for track, clip in clips.items():
+        sender = Sender(track, 48_000 if track == 1 else 90_000, base=7 * track)
+        made.add(sender.frames(loop(clip, SECONDS), 0.2)).add(sender.reports(0.2, SECONDS))
+    return made.end(SECONDS + 0.3)
+
+
+@pytest.fixture
+async def taught(start_node: StartNode, tmp_path: Path, journal: Journal) -> Node:
+    """A node with that lesson in its archive."""
+    tbj.write(journal, tmp_path / "data" / "lessons" / LESSON / "journal")
+    node = await start_node()
+    await archived(node.url, "math", 60)
+    return node
+
+
+@asynccontextmanager
+async def chromium_tab(browser: Browser) -> AsyncIterator[Page]:
+    """A tab with a memory of its own."""
+    page = await open_page(browser, "about:blank")
+    yield page
+    await page.context.close()
+
+
+async def watch_a_lesson(tab: Tab, node: Node) -> None:
+    """What a viewer does with a lesson, whatever the browser."""
+    replay = Replay(tab, node)
+    await replay.open("#t=31")
+    state = await replay.comes(lambda state: state["shown"] == ["camera", "slides"], "two pictures")
+    assert state["at"] == pytest.approx(31, abs=0.1)
+    assert state["duration"] == pytest.approx(SECONDS, abs=0.5)
+    assert (state["paused"], state["layout"]) == (True, "both")
+    await replay.shows("slides", 31)
+    await replay.shows("camera", 31)
+
+    await replay.does("click('#toggle')")
+    await replay.plays_on()
+    state = await replay.comes(
+        lambda state: max(state["times"]) - min(state["times"]) < 0.2, "pictures in step"
+    )
+    assert state["loud"] == 1
+
+    await replay.does("seek(12.5)")
+    await replay.comes(lambda state: 12.4 < state["at"] < 25, "the place on the seek bar")
+    await replay.does("click('#toggle')")
+    at = (await replay.comes(lambda state: state["paused"], "a stop"))["at"]
+    await replay.shows("slides", at)
+    await replay.shows("camera", at)  # both stand on the same moment
+
+    await replay.does("click('#toggle')")
+    for choice, layout, shown in (
+        ("camera", "one", ["camera"]),
+        ("pip", "pip", ["camera", "slides"]),
+        ("voice", "voice", []),
+        ("light", "one", ["slides"]),
+        ("slides", "one", ["slides"]),
+    ):
+        began = (await replay.state())["at"]
+        await replay.does(f"click('[data-view={choice}]')")
+        state = await replay.comes(
+            lambda state, layout=layout, shown=shown: (
+                (state["layout"], state["shown"], state["loud"]) == (layout, shown, 1)
+            ),
+            f"the view {choice}",
+        )
+        assert state["at"] > began - 0.5, f"{choice} went back"
+        assert not state["paused"], f"{choice} stopped"
+        await replay.plays_on(0.3)
+
+    await replay.does("press('>')")
+    await replay.does("press('>')")
+    state = await replay.comes(lambda state: state["rate"] == 1.5, "one and a half times the speed")
+    assert state["pitch"]
+    await replay.does("seek(42)")
+    await replay.comes(lambda state: state["at"] > 41.9 and not state["seeking"], "42 s")
+    await replay.does("press(' ')")
+    left = (await replay.comes(lambda state: state["paused"], "a stop"))["at"]
+
+    await replay.reload()
+    state = await replay.comes(
+        lambda state: state["at"] == pytest.approx(left, abs=1), "where it was left"
+    )
+    assert (state["rate"], state["shown"]) == (1.5, ["slides"])
+    assert await tab.evaluate("!document.getElementById('resume').hidden")
+    await replay.does("click('#resume-start')")
+    await replay.comes(lambda state: state["at"] < 20 and not state["paused"], "the start")
+
+
+async def test_in_chromium(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        await watch_a_lesson(page, taught)
+
+
+async def test_in_firefox(taught: Node, tmp_path: Path):
+    async with firefox(tmp_path / "profile", 1366, 768) as tab:
+        await watch_a_lesson(tab, taught)
+
+
+async def test_by_keyboard_alone(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        replay = Replay(page, taught)
+        await replay.open("#t=20")
+        keyboard = page.keyboard
+
+        async def goes(key: str, to: float) -> None:
+            await keyboard.press(key)
+            await replay.comes(
+                lambda state: state["at"] == pytest.approx(to, abs=0.1), f"{key} to {to}"
+            )
+
+        await goes("l", 30)
+        await goes("j", 20)
+        await goes("ArrowRight", 25)
+        await goes("ArrowLeft", 20)
+        duration = (await replay.state())["duration"]
+        await goes("5", duration / 2)
+        await goes(".", duration / 2 + 1 / 30)
+        await keyboard.press("m")
+        await replay.comes(lambda state: state["loud"] == 0, "no sound")
+        await keyboard.press("m")
+        await keyboard.press("?")
+        help_ = page.get_by_test_id("help")
+        await expect(help_).to_be_visible()
+        await expect(help_).to_contain_text("Play or pause")
+        await keyboard.press("Escape")
+        await expect(help_).to_be_hidden()
+        before = (await replay.state())["layout"]
+        await keyboard.press("v")
+        await replay.comes(lambda state: state["layout"] != before, "another view")
+        await keyboard.press("f")
+        await page.wait_for_function("document.fullscreenElement?.id === 'stage'")
+        await keyboard.press("f")
+        await page.wait_for_function("document.fullscreenElement === null")
+        await page.get_by_test_id("seek").focus()
+        await goes("ArrowRight", duration / 2 + 1 / 30 + 5)
+        words = await page.get_by_test_id("seek").get_attribute("aria-valuetext")
+        assert words == "0:35 of 1:00"
+
+
+async def extended(route: Route) -> None:
+    """An entry with all that an archive may have."""
+    answer = await route.fetch()
+    here = f"/archive/{LESSON}/media"
+    more = {
+        "chapters": f"{here}/c.vtt",
+        "thumbnails": f"{here}/t.vtt",
+        "captions": [{"language": "en", "label": "English", "url": f"{here}/s.vtt"}],
+        "downloads": [f"{here}/camera.mp4"],
+        "notes": "Bring a ruler.",
+        "talk": [{"t": 31, "name": "Hill", "text": "<b>yes</b>", "kind": "chat"}],
+    }
+    await route.fulfill(response=answer, json={**await answer.json(), **more})
+
+
+async def test_what_an_archive_may_have_besides(taught: Node, browser: Browser):
+    files = {
+        "c": "start\n00:00.000 --> 00:20.000\nx\n\nslide-2\n00:20.000 --> 00:40.000\nx\n\n"
+        "mine\n00:40.000 --> 01:00.000\nHomework\n",
+        "t": "00:00.000 --> 01:00.000\nposter.jpg#xywh=0,0,160,90\n",
+        "s": "00:00.000 --> 01:00.000\nHello &amp; welcome\n",
+    }
+    async with chromium_tab(browser) as page:
+        await page.route("**/api/archive/*", extended)
+
+        async def file(route: Route) -> None:
+            text = files[route.request.url.rpartition("/")[2][0]]
+            await route.fulfill(body=f"WEBVTT\n\n{text}", content_type="text/vtt")
+
+        await page.route("**/*.vtt", file)
+        replay = Replay(page, taught)
+        await replay.open("#t=5")
+        chapters = page.get_by_test_id("chapters").get_by_role("button")
+        await expect(chapters).to_have_text(
+            ["0:00The lesson begins", "0:20Slide 2", "0:40Homework"]
+        )
+        await chapters.nth(2).click()
+        await replay.comes(lambda state: state["at"] == pytest.approx(40, abs=0.1), "chapter 3")
+        await expect(page.get_by_test_id("chapter-now")).to_have_text("Homework")
+        await expect(page.get_by_test_id("marks").locator("i")).to_have_count(2)
+        await page.get_by_test_id("seek").hover()
+        preview = page.get_by_test_id("preview")
+        await expect(preview).to_contain_text("Slide 2")
+        await expect(preview.locator("i")).to_have_css("width", "160px")
+        await page.get_by_test_id("captions").click()
+        await expect(page.get_by_test_id("caption")).to_have_text("Hello & welcome")
+        await page.get_by_test_id("tab-talk").click()
+        await expect(page.get_by_test_id("notes")).to_have_text("Bring a ruler.")
+        said = page.get_by_test_id("talk").get_by_role("button")
+        await expect(said).to_contain_text("<b>yes</b>")  # shown as it was written
+        await said.click()
+        await replay.comes(lambda state: state["at"] == pytest.approx(31, abs=0.1), "what was said")
+        await expect(page.get_by_test_id("downloads").get_by_role("link")).to_have_attribute(
+            "download", "math-camera.mp4"
+        )
+        await page.get_by_test_id("share").click()
+        await page.wait_for_url("**#t=31")
+
+
+async def test_without_any_of_it(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+
+        async def bare(route: Route) -> None:
+            answer = await route.fetch()
+            gone = ("chapters", "thumbnails", "captions", "talk", "notes")
+            entry = {k: v for k, v in (await answer.json()).items() if k not in gone}
+            await route.fulfill(response=answer, json={**entry, "downloads": []})
+
+        await page.route("**/api/archive/*", bare)
+        await Replay(page, taught).open()
+        await expect(page.get_by_test_id("side")).to_be_hidden()
+        none = page.get_by_test_id("downloads").get_by_role("button")
+        await expect(none).to_have_text("No download yet")
+        await expect(none).to_have_attribute("aria-disabled", "true")
+
+
+async def test_trouble_is_told_in_words_and_retried(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        lost = True
+
+        async def media_files(route: Route) -> None:
+            await (route.fulfill(status=404, body="") if lost else route.continue_())
+
+        await page.clock.install()  # patience of minutes, in no time
+        await page.route("**/*.m4s", media_files)
+        await page.goto(f"{taught.url}/archive/{LESSON}")
+        trouble = page.get_by_test_id("trouble")
+
+        async def told() -> bool:
+            await page.clock.run_for(2_000)
+            return await trouble.is_visible()
+
+        await until(told, _PATIENCE, "words")
+        await expect(trouble).to_contain_text("missing")
+        lost = False
+        await page.get_by_test_id("retry").click()
+        await expect(trouble).to_be_hidden()
+
+        async def plays() -> bool:
+            await page.clock.run_for(500)
+            return bool(await page.evaluate("document.getElementById('player').readyState >= 2"))
+
+        await until(plays, _PATIENCE, "the lesson after all")
+
+
+async def test_a_live_lesson_is_rewound_and_caught_up(
+    node: Node, browser: Browser, lesson_clip: Path
+):
+    async with chromium_tab(browser) as page:
+        async with teaching(node.url, "math", lesson_clip):
+            async with Api(node.url) as api:
+                await api.become("archivist", "math")
+
+                async def begun() -> dict[str, Any] | None:
+                    entries = await api.entries()
+                    return entries[0] if entries and entries[0]["views"] else None
+
+                entry = await until(begun, _PATIENCE, "a live lesson in the archive")
+            assert entry
+            await page.goto(f"{node.url}/archive/{entry['id']}")
+            await expect(page.get_by_test_id("entry-state")).to_have_text("Live")
+            edge = page.get_by_test_id("go-live-edge")
+            await page.get_by_test_id("toggle").click()
+            await page.wait_for_function("document.getElementById('player').duration > 24")
+            await page.evaluate("document.getElementById('player').currentTime = 0")
+            await expect(edge).to_have_text("Go to live")
+            await edge.click()
+            await expect(edge).to_have_text("Live")
+            await page.wait_for_function("document.getElementById('player').currentTime > 8")
+        # The bell: the same page is a replay now.
+        await expect(page.get_by_test_id("entry-state")).to_be_hidden()
+        await expect(edge).to_be_hidden()
