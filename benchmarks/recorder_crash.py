@@ -145,7 +145,20 @@ def answer(lessons: Sequence[Lesson]) -> dict[str, Any]:
             "p50": round(percentile(finished, 0.5), 2),
             "max": round(finished[-1], 2),
         },
+        "each": [_row(lesson) for lesson in lessons],
         "wrong": [f"{lesson.folder.name}: {what}" for lesson in lessons for what in lesson.wrong],
+    }
+
+
+def _row(lesson: Lesson) -> dict[str, object]:
+    return {
+        "kills": lesson.plan.kills,
+        "last": "worker" if lesson.plan.node is None else "node",
+        "seconds": lesson.seconds,
+        "lost_journal_s": round(lesson.lost_journal_s, 3),
+        "lost_playable_s": round(lesson.lost_playable_s, 3),
+        "finished_s": round(lesson.finished_s, 2),
+        "state": lesson.state,
     }
 
 
