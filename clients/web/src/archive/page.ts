@@ -1,9 +1,8 @@
 /** One lesson, replayed: facts, views, chapters, downloads; a live one can be rewound. */
 import { type Entry, entry } from '../lib/api'
-import { byId, face, say, show, write } from '../lib/dom'
+import { byId, face, show } from '../lib/dom'
 import { every } from '../lib/every'
 import { onLanguage } from '../lib/i18n'
-import { joinPath } from '../lib/lesson'
 import { archiveToken, enter, showError } from './access'
 import { Captions } from './captions'
 import { type Chapter, neighbour } from './chapters'
@@ -11,7 +10,7 @@ import { Chooser, sayChoice } from './chooser'
 import { Controls, obey } from './controls'
 import { drawDownloads } from './downloads'
 import { chaptersOf, talkIn, tilesOf } from './extras'
-import { badge, dateOf, lengthOf, megabytes } from './facts'
+import { drawHead } from './head'
 import { type Command, command, type Focus } from './keys'
 import { like, likes, recall, remember } from './memory'
 import { linkTo, moment } from './moment'
@@ -135,24 +134,10 @@ export class ReplayPage {
   #draw(): void {
     const now = this.#entry
     if (!now) return
-    document.title = `${now.title || now.lesson} · Tongbu 同步`
-    write(byId('title', HTMLElement), now.title || now.lesson)
-    const facts = this.#isLive ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
-    write(byId('facts', HTMLElement), facts.join(' · '))
-    this.#drawBadge(now)
+    drawHead(now)
     drawDownloads(now)
     this.#drawViews(now)
     void this.#drawExtras(now)
-  }
-
-  #drawBadge(now: Entry): void {
-    const [mark, key] = [byId('badge', HTMLElement), badge(now.state)]
-    show(mark, key !== undefined)
-    mark.dataset.state = now.state
-    if (key) say(mark, key)
-    const join = byId('join', HTMLAnchorElement)
-    join.href = joinPath(now.lesson)
-    show(join, this.#isLive)
   }
 
   get #possible(): Choice[] {
