@@ -34,6 +34,7 @@ import {
 } from './views'
 
 const SAVE_MS = 5_000
+const LOOK_MS = 1_000
 const LIVE_MS = 3_000
 /** After the bell (s), chapters and thumbnails may still come. */
 const EXTRAS_S = 60
@@ -109,6 +110,8 @@ export class ReplayPage {
     )
     addEventListener('pagehide', () => this.#save())
     setInterval(() => this.#player.paused || this.#save(), SAVE_MS)
+    // Who waits gets no events.
+    setInterval(() => this.#drawWeak(), LOOK_MS)
     onLanguage(() => this.#draw())
   }
 
@@ -227,7 +230,7 @@ export class ReplayPage {
     this.#side.at(position)
     this.#captions.at(position)
     this.#resume.draw()
-    this.#stalls.handle(waiting && !paused, performance.now())
+    this.#stalls.handle(waiting && !paused && !lead.seeking, performance.now())
     this.#drawWeak()
     if (paused && !waiting) this.#save()
   }
@@ -271,9 +274,12 @@ export class ReplayPage {
 
   #watch(wish: Command): boolean {
     if (wish.name !== 'chapter') return obey(this.#player, wish)
-    const to = neighbour(this.#chapters, this.#player.position, wish.by > 0 ? 1 : -1)
-    if (to !== undefined) this.#player.seek(to)
+    this.#goTo(neighbour(this.#chapters, this.#player.position, wish.by > 0 ? 1 : -1))
     return true
+  }
+
+  #goTo(moment: number | undefined): void {
+    if (moment !== undefined) this.#player.seek(moment)
   }
 
   async #share(): Promise<void> {
