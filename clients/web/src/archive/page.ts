@@ -105,9 +105,7 @@ export class ReplayPage {
     byId('retry', HTMLButtonElement).addEventListener('click', () => this.#retry())
     byId('lighter', HTMLButtonElement).addEventListener('click', () => this.#choose(this.#lighter))
     addEventListener('keydown', (event) => this.#key(event), { capture: true })
-    addEventListener('hashchange', () =>
-      this.#player.seek(moment(location) ?? this.#player.position),
-    )
+    addEventListener('hashchange', () => this.#goTo(moment(location)))
     addEventListener('pagehide', () => this.#save())
     setInterval(() => this.#player.paused || this.#save(), SAVE_MS)
     // Who waits gets no events.
