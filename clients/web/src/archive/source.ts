@@ -74,7 +74,7 @@ function throughMse(
   options: LoadOptions,
 ): Loaded {
   const hls = new Hls({ ...CONFIG, startPosition: options.at ?? -1 })
-  hls.on(Hls.Events.ERROR, healer(hls, Hls, options))
+  hls.on(Hls.Events.ERROR, healer(hls, Hls, element, options))
   if (options.at === undefined) closeIn(hls, element)
   hls.loadSource(url)
   hls.attachMedia(element)
@@ -100,7 +100,12 @@ function closeIn(hls: HlsClass, element: HTMLMediaElement): void {
 }
 
 /** hls.js mends small errors itself; fatal ones are retried here, unless no retry can help. */
-function healer(hls: HlsClass, Hls: typeof HlsClass, { onTrouble, renew }: LoadOptions) {
+function healer(
+  hls: HlsClass,
+  Hls: typeof HlsClass,
+  element: HTMLMediaElement,
+  { onTrouble, renew }: LoadOptions,
+) {
   let tries = 0
   let gone = false
   hls.on(Hls.Events.FRAG_BUFFERED, () => {
@@ -121,8 +126,12 @@ function healer(hls: HlsClass, Hls: typeof HlsClass, { onTrouble, renew }: LoadO
     const media = type === Hls.ErrorTypes.MEDIA_ERROR
     const hopeless = details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR
     if (hopeless || pause === undefined || (trouble === 'codec' && !media)) onTrouble(trouble)
-    else if (media) hls.recoverMediaError()
-    else {
+    else if (media) {
+      const playing = !element.paused
+      hls.recoverMediaError()
+      // The element was emptied, which stops it.
+      if (playing) void element.play().catch(() => {})
+    } else {
       if (trouble === 'denied') await renew().catch(() => {})
       setTimeout(() => again(details), pause)
     }
