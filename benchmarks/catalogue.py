@@ -23,7 +23,7 @@ from benchmarks import postgres
 from benchmarks.catalogue_corpus import Corpus
 from benchmarks.machine import conditions
 from benchmarks.span import percentile
-from recorder.archive import Entry
+from recorder.archive.layout import Entry
 from recorder.catalogue import FILE, Catalogue, Query, Sort
 
 _LOG = logging.getLogger("benchmarks.catalogue")

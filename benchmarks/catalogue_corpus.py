@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recorder.archive import Audio, Entry, Manifest, View, entry_from_id
-from recorder.talk import Message, Talk
+from recorder.archive.layout import Audio, Entry, Manifest, View, entry_from_id
+from recorder.archive.talk import Message, Talk
 
 _SUBJECTS = ("数学", "语文", "英语", "物理", "化学", "生物", "历史", "地理", "音乐", "美术", "科学")
 _GRADES = tuple(f"{number}年级" for number in "一二三四五六七八九")

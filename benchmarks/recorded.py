@@ -19,7 +19,7 @@ from typing import Any
 import av
 import numpy as np
 
-from recorder.codecs import template
+from recorder.pipeline.codecs import template
 
 FPS = 30
 GOP_SECONDS = 2

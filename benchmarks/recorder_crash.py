@@ -41,10 +41,10 @@ from clients.headless.node import Node
 from clients.headless.publish import Publication
 from clients.headless.replay import fetch_view
 from clients.headless.whip import Endpoint
-from recorder.archive import lesson_folders, read_manifest, verify
+from recorder.archive.layout import lesson_folders, read_manifest, verify
 from recorder.errors import RecorderError
-from recorder.follow import is_locked
-from recorder.journal_inspect import inspect
+from recorder.journal.inspect import inspect
+from recorder.pipeline.follow import is_locked
 from sfu._media import Frame, JournalReader
 
 PER_LESSON = 4

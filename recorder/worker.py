@@ -28,13 +28,19 @@ from pathlib import Path
 import av
 from sqlalchemy.exc import DatabaseError
 
-from recorder.archive import Entry, LessonFolder, entry_from_id, lesson_folders, read_manifest
+from recorder.archive.helpers import Helpers
+from recorder.archive.layout import (
+    Entry,
+    LessonFolder,
+    entry_from_id,
+    lesson_folders,
+    read_manifest,
+)
 from recorder.catalogue import Catalogue
 from recorder.errors import RecorderError
-from recorder.follow import POLL_SECONDS, OpenReader
-from recorder.helpers import Helpers
-from recorder.lesson import LessonRecorder, give_up
 from recorder.news import Ended, News, encode
+from recorder.pipeline.follow import POLL_SECONDS, OpenReader
+from recorder.pipeline.lesson import LessonRecorder, give_up
 from recorder.supervisor import DATABASE
 
 TRIES = 3

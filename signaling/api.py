@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from recorder.web_access import Right
+from recorder.web.access import Right
 from sfu.engine import Engine
 from signaling.auth import Permissions, TokenRole, mint
 from signaling.config import DEV_KEY, DEV_SECRET
@@ -71,7 +71,7 @@ class Api:
         return [*routes, web.post("/api/dev/token", self._dev_token)] if self._dev else routes
 
     def authorize_archive(self, request: web.Request, lesson: str | None, right: Right) -> None:
-        """What `recorder.web` asks before it shows, edits or deletes a recording."""
+        """What `recorder.web.media` asks before it shows, edits or deletes a recording."""
         try:
             who = request.get(_WHO) or permissions(request, self._keys)
             request[_WHO] = who  # a list of lessons asks for each of them

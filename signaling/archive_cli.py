@@ -13,14 +13,14 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from recorder import details, policy, upload
-from recorder.archive import LessonFolder, read_entry, read_extras, read_manifest
+from recorder.archive import details, policy, upload
+from recorder.archive.layout import LessonFolder, read_entry, read_extras, read_manifest
+from recorder.archive.policy import Policy
+from recorder.archive.retention import Executor, survey
+from recorder.archive.storage import Storage
+from recorder.archive.verify import faults
 from recorder.catalogue import Query, Sort
 from recorder.errors import ArchiveError
-from recorder.policy import Policy
-from recorder.retention import Executor, survey
-from recorder.storage import Storage
-from recorder.verify import faults
 from signaling.archive_tools import (
     Archive,
     UserError,
@@ -186,8 +186,8 @@ def repair(archive: Archive, lessons: tuple[str, ...], catalogue: bool) -> None:
 
     Exit code 1 when something is left that cannot be mended.
     """
-    from recorder.repair import rebuild_catalogue
-    from recorder.repair import repair as mend
+    from recorder.archive.repair import rebuild_catalogue
+    from recorder.archive.repair import repair as mend
     from sfu._media import JournalReader
 
     if not lessons and not catalogue:
@@ -220,7 +220,7 @@ def export_lesson(archive: Archive, lesson: str, target: Path, view: str | None)
     TARGET says how: a name that ends with .mp4 or .webm is one film, .tar the whole lesson in a
     file, any other a folder.
     """
-    from recorder import export
+    from recorder.archive import export
 
     with told(), whole_lesson(archive, archive.folder(lesson)) as folder:
         suffix = target.suffix.lower()

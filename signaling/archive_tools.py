@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import DatabaseError
 
-from recorder import upload
-from recorder.archive import LESSON_ID, Entry, LessonFolder, lesson_folders
+from recorder.archive import upload
+from recorder.archive.layout import LESSON_ID, Entry, LessonFolder, lesson_folders
+from recorder.archive.policy import Policy
+from recorder.archive.storage import Storage
 from recorder.catalogue import Catalogue
 from recorder.errors import ArchiveError, RecorderError
-from recorder.policy import Policy
-from recorder.storage import Storage
 from signaling.errors import ConfigError
 
 out = Console(highlight=False, soft_wrap=True)

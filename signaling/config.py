@@ -154,7 +154,7 @@ class RecorderConfig(_Strict):
 
 
 class RetentionRule(_Strict):
-    """Which lessons are deleted when (see `recorder.policy.Rule`)."""
+    """Which lessons are deleted when (see `recorder.archive.policy.Rule`)."""
 
     days: Annotated[float, Field(gt=0)] | None = None
     school: str = ""
@@ -164,7 +164,7 @@ class RetentionRule(_Strict):
 
 
 class ArchiveConfig(_Strict):
-    """What becomes of finished lessons (see `recorder.policy.Policy`), and the list of them."""
+    """What becomes of finished lessons (see `policy.Policy`), and the list of them."""
 
     database: str = ""
     storage: StorageUrl = ""

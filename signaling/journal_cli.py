@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from recorder.archive import LESSON_ID, lesson_folders
+from recorder.archive.layout import LESSON_ID, lesson_folders
 from recorder.errors import JournalError
-from recorder.journal_export import FORMATS, export
-from recorder.journal_inspect import JournalFacts, inspect
-from recorder.journal_read import segments
+from recorder.journal.export import FORMATS, export
+from recorder.journal.inspect import JournalFacts, inspect
+from recorder.journal.read import segments
 
 _SHOWN = 20
 """Rows of events, gaps and damage on a terminal; --json has all."""

@@ -14,12 +14,12 @@ from typing import Self
 import ifaddr
 from aiohttp import web
 
-from recorder import policy
+from recorder.archive import policy
+from recorder.archive.policy import Policy
 from recorder.errors import RecorderError
-from recorder.policy import Policy
 from recorder.supervisor import Supervisor
-from recorder.web import routes as archive_routes
-from recorder.web_live import Broadcast
+from recorder.web.live import Broadcast
+from recorder.web.media import routes as archive_routes
 from sfu.config import EngineConfig
 from sfu.dtls import Identity
 from sfu.engine import Engine, start_engine

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from recorder.details import given
+from recorder.archive.details import given
 from signaling.events import Member, Publication, Said
 
 Note = Mapping[str, Any]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from recorder.archive.details import FACETS
 from recorder.catalogue import FILTERS, Sort
-from recorder.details import FACETS
 
 Json = dict[str, Any]
 

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.exc import DatabaseError
 
-from recorder import details, talk
-from recorder.archive import LESSON_ID, Entry, lesson_folders, read_entry
+from recorder.archive import details, talk
+from recorder.archive.layout import LESSON_ID, Entry, lesson_folders, read_entry
+from recorder.archive.talk import Message
 from recorder.catalogue import words
 from recorder.catalogue.database import Database
 from recorder.catalogue.index import MOST_TALK, PostgresqlIndex, SqliteIndex, Texts
@@ -23,7 +24,6 @@ from recorder.catalogue.marks import passages
 from recorder.catalogue.models import Base, Lesson, Record
 from recorder.catalogue.search import Hit, Query, find
 from recorder.errors import ArchiveError
-from recorder.talk import Message
 
 _OF_A_SECOND = 1 << 16
 """Numbers of one second: as many as four hexadecimal digits tell apart."""

@@ -29,11 +29,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
-from recorder import details
-from recorder.archive import Entry
+from recorder.archive import details
+from recorder.archive.layout import Entry
+from recorder.archive.talk import Message
 from recorder.catalogue import words
 from recorder.catalogue.words import Term
-from recorder.talk import Message
 
 MOST_TALK = 60_000
 """Characters of a lesson's chat that are found again; a tsvector holds no more than 1 MiB."""

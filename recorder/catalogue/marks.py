@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from recorder.archive import Entry
+from recorder.archive.layout import Entry
+from recorder.archive.talk import Message
 from recorder.catalogue.words import Term, plain
-from recorder.talk import Message
 
 _NAMES = ("title", "lesson", "school", "subject", "grade", "teacher", "series")
 _BEFORE, _WIDTH = 24, 120

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Select, func, literal, select, union_all
 
-from recorder.archive import Entry
+from recorder.archive.details import FACETS
+from recorder.archive.layout import Entry
 from recorder.catalogue.index import Index, Scope
 from recorder.catalogue.marks import Passage
 from recorder.catalogue.models import Lesson
 from recorder.catalogue.words import Term, terms
-from recorder.details import FACETS
 
 FILTERS = (*FACETS, "state")
 """What lessons are chosen by, besides words and dates."""

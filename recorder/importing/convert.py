@@ -10,14 +10,23 @@ from typing import Any
 
 import av
 
-from recorder import codecs, playlist, reading
-from recorder.archive import POSTER, Audio, Entry, LessonFolder, Manifest, View, entry_from_id
+from recorder.archive import reading
+from recorder.archive.extras.make import make
+from recorder.archive.layout import (
+    POSTER,
+    Audio,
+    Entry,
+    LessonFolder,
+    Manifest,
+    View,
+    entry_from_id,
+)
 from recorder.errors import MediaError
-from recorder.extras.make import make
 from recorder.importing import pictures, sound
 from recorder.importing.plan import Plan, opened, tracks
 from recorder.importing.segments import Track
-from recorder.pictures import poster_of
+from recorder.pipeline import codecs, playlist
+from recorder.pipeline.pictures import poster_of
 
 VIDEO = "camera"
 AUDIO = "audio"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder.archive import LESSON_ID, Entry, read_entry
+from recorder.archive.layout import LESSON_ID, Entry, read_entry
 from recorder.catalogue import Catalogue
 from recorder.errors import ArchiveError, MediaError
 

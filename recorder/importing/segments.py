@@ -6,9 +6,9 @@ from typing import Any
 import av
 from av.stream import Stream as AvStream
 
-from recorder import codecs
-from recorder.archive import LessonFolder
-from recorder.playlist import MediaPlaylist, Segment, Stream
+from recorder.archive.layout import LessonFolder
+from recorder.pipeline import codecs
+from recorder.pipeline.playlist import MediaPlaylist, Segment, Stream
 
 _SHORTEST = 1.9  # seconds of a segment, as recorded ones
 _AUDIO_US = 2_000_000

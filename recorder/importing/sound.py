@@ -9,7 +9,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from recorder import codecs
+from recorder.pipeline import codecs
 
 RATE = codecs.OPUS_RATE
 

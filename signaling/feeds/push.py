@@ -1,4 +1,4 @@
-"""Which lessons are sent to which other platforms, each by a process (`recorder.push`) that reads
+"""Which lessons are sent to which other platforms, each by a process (`push/sender.py`) that reads
 the lesson's journal."""
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from signaling.feeds.feed import Feed, Job, Spec
 from signaling.feeds.feeds import Feeds
 from signaling.registry import Registry
 
-COMMAND = ("-m", "recorder.push")
+COMMAND = ("-m", "recorder.push.sender")
 
 LAST_WORDS = 8.0
 """Seconds that a push has to send the end of a lesson that is over."""

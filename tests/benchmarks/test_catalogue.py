@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks import catalogue
 from benchmarks.catalogue_corpus import Corpus
-from recorder.archive import read_manifest
+from recorder.archive.layout import read_manifest
 from recorder.catalogue import Catalogue
 
 

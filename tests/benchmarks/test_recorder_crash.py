@@ -13,7 +13,7 @@ from benchmarks.recorder_crash import (
     examine,
     plans,
 )
-from recorder.lesson import LessonRecorder
+from recorder.pipeline.lesson import LessonRecorder
 from sfu._media import JournalReader
 from tests.recorder import tbj
 from tests.recorder.journals import Frame, at_us, lesson

@@ -7,9 +7,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from benchmarks.viewers import Crowd, Target
-from recorder.lesson import LessonRecorder
-from recorder.web import routes
-from recorder.web_live import Broadcast
+from recorder.pipeline.lesson import LessonRecorder
+from recorder.web.live import Broadcast
+from recorder.web.media import routes
 from tests.recorder.conftest import LESSON
 from tests.recorder.journals import lesson
 

@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from benchmarks import nginx
-from recorder.lesson import LessonRecorder
-from recorder.web import routes
-from recorder.web_live import Broadcast
+from recorder.pipeline.lesson import LessonRecorder
+from recorder.web.live import Broadcast
+from recorder.web.media import routes
 from tests.recorder.hls_linter import Playlist, parse
 from tests.recorder.journals import lesson
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clients.headless.api import Api
 from clients.headless.node import Node
-from recorder.journal_inspect import inspect
+from recorder.journal.inspect import inspect
 from tests.e2e.classroom import archived, replayed_whole, teaching, until, watching
 from tests.e2e.conftest import StartNode
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, expect
 
-from recorder.archive import LessonFolder, Manifest, entry_from_id
-from recorder.talk import Talk
+from recorder.archive.layout import LessonFolder, Manifest, entry_from_id
+from recorder.archive.talk import Talk
 from tests.e2e.conftest import StartNode
 
 _PATIENCE = 60_000

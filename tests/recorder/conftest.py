@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recorder.lesson import LessonRecorder
+from recorder.pipeline.lesson import LessonRecorder
 from tests.recorder.journals import Journal
 
 LESSON = "20260921-141320-math-00aa"

@@ -17,9 +17,9 @@ import av
 import numpy as np
 import pytest
 
-from recorder.archive import read_manifest, verify
-from recorder.lesson import LessonRecorder
-from recorder.segments import SegmentFile
+from recorder.archive.layout import read_manifest, verify
+from recorder.pipeline.lesson import LessonRecorder
+from recorder.pipeline.segments import SegmentFile
 from recorder.worker import Worker
 from tests.recorder import hls, media
 from tests.recorder.conftest import LESSON

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recorder.lesson import LessonRecorder
+from recorder.pipeline.lesson import LessonRecorder
 from tests.recorder import hls, media, sounds
 from tests.recorder.journals import Journal, Sender, lesson, loop
 from tests.recorder.media import Coded

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorder.archive import verify
-from recorder.arrivals import AHEAD_US
-from recorder.lesson import LessonRecorder
-from recorder.media_clock import MAX_LAG_US
-from recorder.timeline import Timeline
+from recorder.pipeline.arrivals import AHEAD_US
+from recorder.pipeline.lesson import LessonRecorder
+from recorder.pipeline.media_clock import MAX_LAG_US
+from recorder.pipeline.timeline import Timeline
 from tests.recorder import hls, media
 from tests.recorder.conftest import LESSON
 from tests.recorder.journals import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recorder.journal_inspect import inspect
+from recorder.journal.inspect import inspect
 from tests.recorder import tbj
 from tests.recorder.journals import lesson
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.archive import Manifest, read_manifest, verify
-from recorder.lesson import LessonRecorder
+from recorder.archive.layout import Manifest, read_manifest, verify
 from recorder.news import News, Part, decode
-from recorder.playlist import segments_listed
+from recorder.pipeline.lesson import LessonRecorder
+from recorder.pipeline.playlist import segments_listed
 from recorder.supervisor import Supervisor
 from sfu._media import JournalReader
 from tests.recorder import hls, tbj

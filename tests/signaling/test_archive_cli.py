@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from recorder import policy, upload
-from recorder.archive import read_entry, verify
+from recorder.archive import policy, upload
+from recorder.archive.extras.make import make
+from recorder.archive.layout import read_entry, verify
+from recorder.archive.policy import Policy, Rule
+from recorder.archive.storage import Storage
 from recorder.catalogue import Catalogue
-from recorder.extras.make import make
-from recorder.lesson import LessonRecorder
-from recorder.policy import Policy, Rule
-from recorder.storage import Storage
+from recorder.pipeline.lesson import LessonRecorder
 from sfu._media import JournalReader
 from signaling.cli import main
 from tests.recorder import s3, tbj

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from recorder.details import EDITABLE
-from recorder.web import routes as archive_routes
+from recorder.archive.details import EDITABLE
+from recorder.web.media import routes as archive_routes
 from signaling.openapi import document
 from tests.signaling.conftest import House, token
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from benchmarks import postgres
-from recorder.archive import Entry, LessonFolder, Manifest, entry_from_id
+from recorder.archive.layout import Entry, LessonFolder, Manifest, entry_from_id
 from recorder.catalogue import Catalogue
 
 Open = Callable[..., Catalogue]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DatabaseError
 
-from recorder import details, talk
-from recorder.archive import Audio, View
+from recorder.archive import details, talk
+from recorder.archive.layout import Audio, View
 from recorder.catalogue import FILE, Catalogue, Query, Sort
 from recorder.errors import CatalogueError, DetailsError
 from tests.recorder.catalogue.conftest import Open, archived, entry

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 import recorder.catalogue
-from recorder.archive import Entry
+from recorder.archive.layout import Entry
 from recorder.catalogue import FILE, Catalogue, Query, words
 from recorder.catalogue.database import HEAD, revision
 from recorder.catalogue.models import Base

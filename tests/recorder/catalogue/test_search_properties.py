@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorder.archive import Entry
+from recorder.archive.layout import Entry
 from recorder.catalogue import Catalogue, Query
 from tests.recorder.catalogue.conftest import entry
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.archive import Entry, read_entry, read_manifest, verify
+from recorder.archive.layout import Entry, read_entry, read_manifest, verify
 from recorder.catalogue import Catalogue
 from recorder.errors import ArchiveError, MediaError
 from recorder.importing import sandbox

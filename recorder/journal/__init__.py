@@ -1,0 +1,1 @@
+"""Journals for people and other tools: read whole, looked into, exported."""

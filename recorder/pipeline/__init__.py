@@ -1,0 +1,1 @@
+"""From a journal to an archive on disk: records in, segments and playlists out."""

@@ -1,0 +1,1 @@
+"""Sends a live lesson to other platforms, from its journal."""

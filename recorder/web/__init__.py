@@ -1,0 +1,1 @@
+"""What players and pages load: the archive, and the lessons that are live."""
