@@ -50,7 +50,7 @@ _FLAGS = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-re
 _HLS_JS = Path(__file__).parents[1] / "clients/web/node_modules/hls.js/dist/hls.min.js"
 _PAGE = "<!doctype html><meta charset=utf-8><video muted autoplay playsinline></video>"
 _WATCH = """
-async ({ master, seconds, settle }) => {
+async ({ master, seconds, settle, patience }) => {
   const video = document.querySelector('video')
   const hls = new Hls({ lowLatencyMode: true, backBufferLength: 30 })
   const late = [], faults = []
@@ -61,10 +61,13 @@ async ({ master, seconds, settle }) => {
   hls.on(Hls.Events.ERROR, (_, { details, fatal }) => faults.push(details + (fatal ? '!' : '')))
   hls.loadSource(master)
   hls.attachMedia(video)
-  const zero = await new Promise((resolve) => hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
-    const first = details.fragments.find((fragment) => fragment.programDateTime)
-    if (first) resolve(first.programDateTime - first.start * 1000)
-  }))
+  const zero = await new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error(`no playlist: ${faults.slice(-5)}`)), patience)
+    hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
+      const first = details.fragments.find((fragment) => fragment.programDateTime)
+      if (first) resolve(first.programDateTime - first.start * 1000)
+    })
+  })
   const note = (now, { mediaTime, presentationTime }) => {
     started ||= now
     if (now > started + settle)
@@ -72,6 +75,11 @@ async ({ master, seconds, settle }) => {
     video.requestVideoFrameCallback(note)
   }
   video.requestVideoFrameCallback(note)
+  video.addEventListener('playing', () => {
+    const end = video.buffered.end(video.buffered.length - 1)
+    const to = Math.min(hls.liveSyncPosition, end - 0.5)
+    if (to - video.currentTime > 0.5) video.currentTime = to
+  }, { once: true })  // as clients/web/src/archive/source.ts does
   void video.play()
   await new Promise((resolve) => setTimeout(resolve, settle + seconds * 1000))
   const target = hls.targetLatency
@@ -79,6 +87,7 @@ async ({ master, seconds, settle }) => {
   return { late, stalls, faults, target, start: started - loading }
 }
 """
+_PATIENCE_MS = 30_000  # for the first playlist
 _SETTLE_MS = 6_000  # hls.js finds its place
 _LOG = logging.getLogger(__name__)
 
@@ -147,7 +156,12 @@ async def _watch(url: str, lesson_id: str, token: str, seconds: float) -> dict[s
         await page.goto(f"{url}/watch")
         await page.add_script_tag(path=_HLS_JS)
         master = f"{url}/archive/{lesson_id}/media/camera.m3u8"
-        wish = {"master": master, "seconds": seconds, "settle": _SETTLE_MS}
+        wish = {
+            "master": master,
+            "seconds": seconds,
+            "settle": _SETTLE_MS,
+            "patience": _PATIENCE_MS,
+        }
         seen: dict[str, Any] = await page.evaluate(_WATCH, wish)
         await browser.close()
         return seen

@@ -23,7 +23,7 @@ from recorder.codecs import template
 
 FPS = 30
 GOP_SECONDS = 2
-CLIP_SECONDS = 8
+CLIP_SECONDS = 4
 EPOCH_US = 1_790_000_000_000_000
 FLUSH_SECONDS = 0.05
 """The engine's writer hands to the kernel what it has so often."""
@@ -202,7 +202,7 @@ def _video(width: int, height: int, bits_per_second: int) -> list[Coded]:
     encoder.gop_size, encoder.max_b_frames = FPS * GOP_SECONDS, 0
     encoder.bit_rate, encoder.thread_count = bits_per_second, 1
     encoder.options = {
-        "profile": "baseline", "tune": "zerolatency", "preset": "veryfast",
+        "profile": "baseline", "tune": "zerolatency", "preset": "ultrafast",
         "x264-params": f"vbv-maxrate={bits_per_second // 1000}:vbv-bufsize="
         f"{bits_per_second // 1000}:nal-hrd=none:scenecut=0:filler=0",
     }  # fmt: skip

@@ -13,7 +13,6 @@ saying just that.
 import fcntl
 import json
 import logging
-import math
 import os
 import re
 import unicodedata
@@ -78,12 +77,12 @@ def given(event: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name in (*TEXTS, "tags"):
-        value = event.get(name)
+        try:
+            value = _CHECKS[name](name, _shortened(name, event.get(name)))
+        except DetailsError:
+            continue
         if value:
-            try:
-                found[name] = _CHECKS[name](name, _shortened(name, value))
-            except DetailsError:
-                continue
+            found[name] = value
     return found
 
 
@@ -99,10 +98,10 @@ def checked(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def edited(folder: Path) -> dict[str, Any]:
-    """What was changed of this lesson, as fields of an entry. Raises OSError but for no file."""
+    """What was changed of this lesson, as fields of an entry."""
     try:
         return _read(folder)
-    except DetailsError as error:
+    except (DetailsError, OSError) as error:
         _log.warning("%s: %s, so the lesson is kept on hold", folder.name, error)
         return {"hold": True}
 
@@ -203,7 +202,7 @@ def _flag(name: str, value: Any) -> bool:
 
 def _moment(name: str, value: Any) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value <= _LATEST:
+    if not number or not 0 <= value <= _LATEST:  # which NaN is not, either
         raise DetailsError(f"{name} must be a time in Unix seconds.")
     return float(value)
 

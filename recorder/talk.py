@@ -7,6 +7,7 @@ findable, and the replay shows it.
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,8 @@ MOST = 10_000
 """Messages of a lesson; those after it are counted, not kept."""
 LONGEST = 1_000
 """Characters of a message."""
+_log = logging.getLogger(__name__)
+
 _LONGEST_NAME = 256
 _MOST_BYTES = 16 << 20
 
@@ -83,6 +86,9 @@ def read(folder: Path) -> list[Message]:
         with (folder / FILE).open("rb") as file:
             lines = file.read(_MOST_BYTES).splitlines()
     except FileNotFoundError:
+        return []
+    except OSError as error:
+        _log.warning("%s: what was written in the lesson cannot be read: %s", folder.name, error)
         return []
     found = []
     for line in lines[:MOST]:

@@ -201,7 +201,7 @@ def _disk(disk: Disk | None) -> Iterator[Metric]:
         seconds = disk.hours_left * 3600
         help_ = "Until video is not recorded any more, at the rate of the last minutes."
         yield _gauge("tongbu_disk_left_seconds", help_, (), {(): seconds})
-    limited = {(): float(disk.keeps != "everything")}
+    limited: dict[tuple[str, ...], float] = {(): float(disk.keeps != "everything")}
     yield _gauge("tongbu_recording_limited", "Not all is recorded: the disk is full.", (), limited)
 
 

@@ -1,8 +1,26 @@
-import { defineConfig } from 'vite'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { defineConfig, type Plugin } from 'vite'
 
 const pages = ['teach.html', 'join.html', 'archive.html']
 
+/** Scripts and styles lie compressed beside themselves: the node sends that to browsers that take it. */
+const compressed: Plugin = {
+  name: 'compressed',
+  writeBundle({ dir = '' }, bundle) {
+    for (const [name, file] of Object.entries(bundle)) {
+      if (!/\.(?:js|css)$/.test(name)) continue
+      const data = file.type === 'chunk' ? file.code : file.source
+      writeFileSync(join(dir, `${name}.br`), brotliCompressSync(data))
+      // Over plain http browsers take no Brotli.
+      writeFileSync(join(dir, `${name}.gz`), gzipSync(data, { level: 9 }))
+    }
+  },
+}
+
 export default defineConfig({
+  plugins: [compressed],
   // Pages live at /teach, /join/<lesson>, /archive/<id>: assets are named from the root.
   base: '/',
   build: {

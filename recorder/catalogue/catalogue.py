@@ -6,7 +6,6 @@ the manifests, what people changed (`details.json`) and what was written (`chat.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,8 +91,7 @@ class Catalogue:
                 )
             }
         hits = []
-        for number in found.page:
-            row = rows[number]
+        for row in (rows[number] for number in found.page if number in rows):
             entry = _applied(row.entry, row.edits)
             marks = passages(entry, _messages(row.talk), found.terms) if found.terms else []
             hits.append(Hit(entry, marks))
@@ -228,11 +226,12 @@ def _twice(step: Callable[[], None]) -> None:
 def _finished(folders: list[Path]) -> Iterator[Entry]:
     """What the manifests say; a lesson without one is the worker's to record."""
     for folder in folders:
-        with suppress(FileNotFoundError):
-            try:
-                yield read_entry(folder)
-            except ArchiveError as error:
-                _log.warning("%s", error)
+        try:
+            yield read_entry(folder)
+        except FileNotFoundError:
+            continue
+        except (ArchiveError, OSError) as error:  # one folder must not stop the others
+            _log.warning("%s: %s", folder.name, error)
 
 
 @dataclass(frozen=True, slots=True)

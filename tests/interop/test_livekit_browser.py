@@ -1,6 +1,7 @@
 """npm's `livekit-client`, as the pages have it, in Chromium, through an outage of the signalling.
 
-For how long, the environment may say: `make interop` lets it last 30 s, which `make test` has not.
+For how long, INTEROP_OUTAGE may say, in seconds. `make interop` lets it last 30; `make test` has no
+time for that.
 """
 
 import os
@@ -16,7 +17,7 @@ from tests.interop.severable import Severable
 _BUNDLE = (
     Path(__file__).parents[2] / "clients/web/node_modules/livekit-client/dist/livekit-client.umd.js"
 )
-_OUTAGE = float(os.environ.get("TONGBU_TEST_OUTAGE", "8"))
+_OUTAGE = float(os.environ.get("INTEROP_OUTAGE", "8"))
 """Seconds."""
 
 

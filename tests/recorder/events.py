@@ -30,14 +30,10 @@ class Track:
     drift: float = 0.0
     shift: float = 0.0
     """Seconds that the media clock is off where it began."""
-    report_shift: float = 0.0
-    """Of that, what sender reports know of: not the engine's error at a change of stream."""
     paused: bool = False
-    muted_event: bool = False
     clip: tuple[Coded, ...] = ()
     until_keyframe: bool = False
     dtx: bool = False
-    after_loss: bool = False
     base: int = 4_294_000_000
 
     def timestamp(self, captured: float) -> int:
@@ -104,9 +100,9 @@ class Stage:
             return
         if track.number == VIDEO:
             self.captured.append(at)
-        loss, track.after_loss, track.until_keyframe = track.after_loss, False, False
+        track.until_keyframe = False
         yield Frame(
-            track.number, track.timestamp(at), at_us(arrival), coded.keyframe, loss, coded.data
+            track.number, track.timestamp(at), at_us(arrival), coded.keyframe, False, coded.data
         )
 
     def _report(self, track: Track, at: float) -> SenderReport:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recorder import details
+from recorder import details, talk
 from recorder.errors import DetailsError
 
 
@@ -113,3 +113,10 @@ def test_a_file_that_cannot_be_read_may_have_said_hold(lesson: Path, content: by
     (lesson / details.FILE).write_bytes(content)
     assert details.edited(lesson) == {"hold": True}
     assert details.edit(lesson, {"title": "again"}) == {"hold": True, "title": "again"}
+
+
+def test_neither_does_what_is_no_file_stop_anything(lesson: Path):
+    (lesson / details.FILE).mkdir()
+    assert details.edited(lesson) == {"hold": True}
+    (lesson / talk.FILE).mkdir()
+    assert talk.read(lesson) == []

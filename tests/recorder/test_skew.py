@@ -89,8 +89,12 @@ def fifty_events(every: float) -> list[tuple[float, Event]]:
     """Each kind of event five times, in an order of chance (but always the same)."""
     chance = random.Random(6)
     pairs: list[tuple[Event, Event | None]] = []
+
+    def error() -> float:
+        """What jitter does to the engine's mapping when it goes on with another stream."""
+        return chance.choice((-1, 1)) * chance.uniform(0.001, 0.02)
+
     for _ in range(5):
-        error = lambda: chance.choice((-1, 1)) * chance.uniform(0.001, 0.02)  # noqa: E731
         pairs += [
             (mute(AUDIO, True), mute(AUDIO, False)),
             (mute(VIDEO, True), mute(VIDEO, False)),

@@ -43,6 +43,8 @@ describe('choices', () => {
     expect(playable(entry([camera, unwritten]))).toEqual([camera])
     expect(playable(entry([view('camera', null, 'c.webm')]))).toHaveLength(1)
     expect(choices([slides, camera, floor], sound)).toContain('floor')
+    expect(voice(entry([unwritten], AUDIO))).toBeUndefined()
+    expect(voice(entry([unwritten, camera], AUDIO))).toEqual(sound)
   })
 })
 

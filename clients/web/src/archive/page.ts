@@ -1,9 +1,8 @@
 /** One lesson, replayed: facts, views, chapters, downloads; a live one can be rewound. */
 import { type Entry, entry } from '../lib/api'
-import { byId, face, say, show, write } from '../lib/dom'
+import { byId, face, show } from '../lib/dom'
 import { every } from '../lib/every'
 import { onLanguage } from '../lib/i18n'
-import { joinPath } from '../lib/lesson'
 import { archiveToken, enter, showError } from './access'
 import { Captions } from './captions'
 import { type Chapter, neighbour } from './chapters'
@@ -11,7 +10,7 @@ import { Chooser, sayChoice } from './chooser'
 import { Controls, obey } from './controls'
 import { drawDownloads } from './downloads'
 import { chaptersOf, talkIn, tilesOf } from './extras'
-import { badge, dateOf, lengthOf, megabytes } from './facts'
+import { drawHead } from './head'
 import { type Command, command, type Focus } from './keys'
 import { like, likes, recall, remember } from './memory'
 import { linkTo, moment } from './moment'
@@ -35,6 +34,7 @@ import {
 } from './views'
 
 const SAVE_MS = 5_000
+const LOOK_MS = 1_000
 const LIVE_MS = 3_000
 /** After the bell (s), chapters and thumbnails may still come. */
 const EXTRAS_S = 60
@@ -105,11 +105,11 @@ export class ReplayPage {
     byId('retry', HTMLButtonElement).addEventListener('click', () => this.#retry())
     byId('lighter', HTMLButtonElement).addEventListener('click', () => this.#choose(this.#lighter))
     addEventListener('keydown', (event) => this.#key(event), { capture: true })
-    addEventListener('hashchange', () =>
-      this.#player.seek(moment(location) ?? this.#player.position),
-    )
+    addEventListener('hashchange', () => this.#goTo(moment(location)))
     addEventListener('pagehide', () => this.#save())
     setInterval(() => this.#player.paused || this.#save(), SAVE_MS)
+    // Who waits gets no events.
+    setInterval(() => this.#drawWeak(), LOOK_MS)
     onLanguage(() => this.#draw())
   }
 
@@ -135,24 +135,10 @@ export class ReplayPage {
   #draw(): void {
     const now = this.#entry
     if (!now) return
-    document.title = `${now.title || now.lesson} · Tongbu 同步`
-    write(byId('title', HTMLElement), now.title || now.lesson)
-    const facts = this.#isLive ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
-    write(byId('facts', HTMLElement), facts.join(' · '))
-    this.#drawBadge(now)
+    drawHead(now)
     drawDownloads(now)
     this.#drawViews(now)
     void this.#drawExtras(now)
-  }
-
-  #drawBadge(now: Entry): void {
-    const [mark, key] = [byId('badge', HTMLElement), badge(now.state)]
-    show(mark, key !== undefined)
-    mark.dataset.state = now.state
-    if (key) say(mark, key)
-    const join = byId('join', HTMLAnchorElement)
-    join.href = joinPath(now.lesson)
-    show(join, this.#isLive)
   }
 
   get #possible(): Choice[] {
@@ -242,7 +228,7 @@ export class ReplayPage {
     this.#side.at(position)
     this.#captions.at(position)
     this.#resume.draw()
-    this.#stalls.handle(waiting && !paused, performance.now())
+    this.#stalls.handle(waiting && !paused && !lead.seeking, performance.now())
     this.#drawWeak()
     if (paused && !waiting) this.#save()
   }
@@ -286,9 +272,12 @@ export class ReplayPage {
 
   #watch(wish: Command): boolean {
     if (wish.name !== 'chapter') return obey(this.#player, wish)
-    const to = neighbour(this.#chapters, this.#player.position, wish.by > 0 ? 1 : -1)
-    if (to !== undefined) this.#player.seek(to)
+    this.#goTo(neighbour(this.#chapters, this.#player.position, wish.by > 0 ? 1 : -1))
     return true
+  }
+
+  #goTo(moment: number | undefined): void {
+    if (moment !== undefined) this.#player.seek(moment)
   }
 
   async #share(): Promise<void> {

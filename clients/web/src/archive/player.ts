@@ -1,6 +1,7 @@
 /** Several elements, one clock, one sound: the lead has both, the others follow it. */
 import type { View } from '../lib/api'
-import { type Loaded, lastSeekable, load, type Trouble } from './source'
+import { blank, type Screen, same } from './screen'
+import { lastSeekable, load, type Trouble } from './source'
 import { Follower, shift } from './sync'
 import type { Plan } from './views'
 
@@ -14,16 +15,6 @@ export interface PlayerOptions {
   onTrouble(trouble: Trouble): void
   /** The node no longer knows us; resolves when it does again. */
   renew(): Promise<void>
-}
-
-/** One element and what is in it. */
-interface Screen {
-  readonly element: HTMLMediaElement
-  view: View | undefined
-  loaded: Loaded | undefined
-  follower: Follower
-  /** Counts what was put into it, so that what comes too late is known. */
-  turn: number
 }
 
 const LOOK_MS = 200
@@ -311,12 +302,4 @@ export class Player {
     if (stand && !element.paused) element.pause()
     if (!stand && element.paused && !element.ended) void element.play().catch(() => {})
   }
-}
-
-function blank(element: HTMLMediaElement): Screen {
-  return { element, view: undefined, loaded: undefined, follower: new Follower(), turn: 0 }
-}
-
-function same(one: View | undefined, other: View | undefined): boolean {
-  return one?.source === other?.source && one?.hls === other?.hls && one?.webm === other?.webm
 }

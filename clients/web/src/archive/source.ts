@@ -27,6 +27,8 @@ export interface LoadOptions {
 
 /** Pauses between tries when the node is away: short at first, then patient. */
 const RETRY_MS = [500, 1000, 2000, 4000, 8000]
+/** As late as this after loading is live enough, and so much must be there to play on (s). */
+const BEHIND_S = 0.5
 /** Without hls.js, this much of the end of a live lesson does not play smoothly (s). */
 const UNSAFE_S = 3
 
@@ -72,7 +74,8 @@ function throughMse(
   options: LoadOptions,
 ): Loaded {
   const hls = new Hls({ ...CONFIG, startPosition: options.at ?? -1 })
-  hls.on(Hls.Events.ERROR, healer(hls, Hls, options))
+  hls.on(Hls.Events.ERROR, healer(hls, Hls, element, options))
+  if (options.at === undefined) closeIn(hls, element)
   hls.loadSource(url)
   hls.attachMedia(element)
   return {
@@ -82,8 +85,27 @@ function throughMse(
   }
 }
 
+/**
+ * Loading takes its time, and a live lesson goes on meanwhile: once it plays, goes as near to its end
+ * as the playlist allows. Once: a jump later on would be heard.
+ */
+function closeIn(hls: HlsClass, element: HTMLMediaElement): void {
+  const jump = () => {
+    const { buffered, currentTime } = element
+    if (!hls.latestLevelDetails?.live || buffered.length === 0) return
+    const to = Math.min(hls.liveSyncPosition ?? 0, buffered.end(buffered.length - 1) - BEHIND_S)
+    if (to - currentTime > BEHIND_S) element.currentTime = to
+  }
+  element.addEventListener('playing', jump, { once: true })
+}
+
 /** hls.js mends small errors itself; fatal ones are retried here, unless no retry can help. */
-function healer(hls: HlsClass, Hls: typeof HlsClass, { onTrouble, renew }: LoadOptions) {
+function healer(
+  hls: HlsClass,
+  Hls: typeof HlsClass,
+  element: HTMLMediaElement,
+  { onTrouble, renew }: LoadOptions,
+) {
   let tries = 0
   let gone = false
   hls.on(Hls.Events.FRAG_BUFFERED, () => {
@@ -104,8 +126,12 @@ function healer(hls: HlsClass, Hls: typeof HlsClass, { onTrouble, renew }: LoadO
     const media = type === Hls.ErrorTypes.MEDIA_ERROR
     const hopeless = details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR
     if (hopeless || pause === undefined || (trouble === 'codec' && !media)) onTrouble(trouble)
-    else if (media) hls.recoverMediaError()
-    else {
+    else if (media) {
+      const playing = !element.paused
+      hls.recoverMediaError()
+      // The element was emptied, which stops it.
+      if (playing) void element.play().catch(() => {})
+    } else {
       if (trouble === 'denied') await renew().catch(() => {})
       setTimeout(() => again(details), pause)
     }

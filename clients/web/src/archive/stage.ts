@@ -1,6 +1,6 @@
 /** Where the pictures stand: one, two beside each other, a small one over a large one; full screen. */
-import { byId, face, label, say, show } from '../lib/dom'
-import { isKey, type Key } from '../lib/i18n'
+import { byId, face, say, show } from '../lib/dom'
+import { isKey, type Key, onLanguage, t } from '../lib/i18n'
 import type { Plan } from './views'
 
 const HIDE_MS = 3_000
@@ -29,6 +29,8 @@ export class Stage {
       picture.addEventListener('dblclick', () => this.toggleFull())
     }
     byId('swap', HTMLButtonElement).addEventListener('click', () => this.swap())
+    onLanguage(() => this.#name())
+    this.#name()
   }
 
   /** Two pictures are shown. */
@@ -49,8 +51,8 @@ export class Stage {
       if (!seen) return
       picture.dataset.source = source
       picture.dataset.size = source === big ? 'big' : 'small'
-      label(picture, pictureName(source))
     })
+    this.#name()
     show(byId('voice-card', HTMLElement), plan.layout === 'voice')
     show(byId('swap', HTMLElement), this.double)
   }
@@ -66,6 +68,15 @@ export class Stage {
     if (document.fullscreenElement) void document.exitFullscreen()
     else if (document.fullscreenEnabled) void this.#stage.requestFullscreen().catch(() => {})
     else this.#phoneVideo()?.webkitEnterFullscreen?.()
+  }
+
+  /** For screen readers; a tooltip over a picture would only cover it. */
+  #name(): void {
+    this.#stage.setAttribute('aria-label', t('replay.player'))
+    for (const picture of this.#pictures) {
+      const source = picture.dataset.source ?? ''
+      picture.setAttribute('aria-label', t(pictureName(source), { source }))
+    }
   }
 
   #isSmall(picture: HTMLVideoElement): boolean {

@@ -25,9 +25,10 @@ export function playable(entry: Entry): View[] {
   return views.sort((one, other) => rank(one.source) - rank(other.source))
 }
 
-/** The lesson's sound alone, where it is to be had. */
-export function voice({ audio }: Entry): View | undefined {
-  if (!audio?.hls) return undefined
+/** The lesson's sound alone; not before its pictures, where they are written at the end only. */
+export function voice(entry: Entry): View | undefined {
+  const { audio, views } = entry
+  if (!audio?.hls || (views.length > 0 && playable(entry).length === 0)) return undefined
   const { codec, hls } = audio
   return { source: 'microphone', kind: 'video', codec, width: 0, height: 0, hls, webm: null }
 }

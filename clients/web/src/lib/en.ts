@@ -118,6 +118,7 @@ export const en = {
   'archive.nothing': 'No lesson matches “{q}”',
   'archive.nothingDetail': 'Try another word or another filter, or show all lessons.',
   'archive.clear': 'Show all lessons',
+  'archive.showAll': 'Show all',
   'archive.filters': 'Filters',
   'archive.sort': 'Order',
   'archive.sort.best': 'Best first',

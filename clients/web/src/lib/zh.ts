@@ -117,6 +117,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'archive.nothing': '没有与“{q}”相符的课程',
   'archive.nothingDetail': '请换一个词或筛选条件，或显示全部课程。',
   'archive.clear': '显示全部课程',
+  'archive.showAll': '显示全部',
   'archive.filters': '筛选',
   'archive.sort': '排序',
   'archive.sort.best': '最相关',
