@@ -131,14 +131,14 @@ def test_the_worker_has_it_done(folder: Path):
     """From the journal to thumbnails, by the real processes, and nobody asks for it."""
     tbj.write(lesson("H264", 4), folder / "journal")
     command = [sys.executable, "-m", "recorder.worker", "--data-dir", str(folder.parent.parent)]
-    worker = subprocess.Popen(command, stdout=subprocess.PIPE)
+    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         patience = time.monotonic() + 60
         while "extras.json" not in _listed(folder) and time.monotonic() < patience:
             time.sleep(0.05)
     finally:
         worker.terminate()
-        worker.communicate(timeout=30)
+        worker.wait(timeout=30)
     assert "extras.json" in _listed(folder)
     assert verify(folder) == []
     assert read_entry(folder).thumbnails == "extras/thumbnails.vtt"
