@@ -28,10 +28,14 @@ class LiveTrack(MediaStreamTrack):
         self.kind = kind
         self.sent = 0
         """Packets handed out: for video, coded frames."""
+        self.drained = asyncio.Event()
+        """All is sent, up to the end."""
         self._queue: asyncio.Queue[Sent | None] = asyncio.Queue(_MAX_WAITING)
 
     def offer(self, sent: Sent | None) -> None:
         """Add a frame, or None for the end; dropped when far too many wait."""
+        if sent is None and self._queue.full():
+            self._queue.get_nowait()
         if not self._queue.full():
             self._queue.put_nowait(sent)
 
@@ -39,6 +43,7 @@ class LiveTrack(MediaStreamTrack):
         """The next packet, when it is due."""
         sent = await self._queue.get() if self.readyState == "live" else None
         if sent is None:
+            self.drained.set()
             self.stop()
             raise MediaStreamError
         await asyncio.sleep(max(0.0, sent.due - time.monotonic()))
@@ -63,19 +68,16 @@ class Pull:
         self._source: asyncio.Future[Source] = self._loop.create_future()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._stopping = threading.Event()
-        self._started = asyncio.Event()
+        self._finishing: asyncio.Task[None] | None = None
 
     async def open(self) -> Source:
         """Connect; then `tracks` are there. Raises SourceError."""
         threading.Thread(target=self._read, daemon=True).start()
         try:
             async with asyncio.timeout(OPEN_TIMEOUT * 2):  # it should have given up itself
-                source = await self._source
+                return await self._source
         except TimeoutError:
             raise SourceError("The source says nothing.") from None
-        self.tracks = {kind: LiveTrack(kind) for kind in source.kinds}
-        self._started.set()
-        return source
 
     async def over(self) -> str:
         """Wait for the end, and why it came. Raises SourceError."""
@@ -93,12 +95,12 @@ class Pull:
             self._call(_settle, self._source, error)
             return
         try:
-            self._call(_settle, self._source, source)
+            self._call(self._opened, source)
             for sent in source.sent(lambda sentence: self._call(self._changed, source, sentence)):
                 if self._stopping.is_set():
                     return
                 self._call(self._deliver, sent)
-            self._call(_settle, self._over, "The source has ended.")
+            self._call(self._finish)
         except SourceError as error:
             self._call(_settle, self._over, error)
         finally:
@@ -110,10 +112,26 @@ class Pull:
         except RuntimeError:
             self._stopping.set()  # the loop is closed: nobody listens any more
 
+    def _opened(self, source: Source) -> None:
+        """Before anything of it is delivered: who missed a keyframe would see nothing for long."""
+        self.tracks = {kind: LiveTrack(kind) for kind in source.kinds}
+        _settle(self._source, source)
+
     def _deliver(self, sent: Sent) -> None:
         self.bytes += len(sent.data)
-        if self._started.is_set():
-            self.tracks[sent.kind].offer(sent)
+        self.tracks[sent.kind].offer(sent)
+
+    def _finish(self) -> None:
+        """A file was read to its end, and is over when all of it is sent."""
+
+        async def drain() -> None:
+            for track in self.tracks.values():
+                track.offer(None)
+            for track in self.tracks.values():
+                await track.drained.wait()
+            _settle(self._over, "The source has ended.")
+
+        self._finishing = self._loop.create_task(drain())
 
     def _changed(self, source: Source, sentence: str) -> None:
         self._tell({"note": sentence, **source.description})
