@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { defineConfig, type Plugin } from 'vite'
 
 const pages = ['teach.html', 'join.html', 'archive.html']
@@ -12,8 +12,6 @@ const compressed: Plugin = {
     for (const [name, file] of Object.entries(bundle)) {
       if (!/\.(?:js|css)$/.test(name)) continue
       const data = file.type === 'chunk' ? file.code : file.source
-      writeFileSync(join(dir, `${name}.br`), brotliCompressSync(data))
-      // Over plain http browsers take no Brotli.
       writeFileSync(join(dir, `${name}.gz`), gzipSync(data, { level: 9 }))
     }
   },
