@@ -51,7 +51,7 @@ interop: $(VENV)/.dev ## Other people's clients against a node: who can do what 
 	tests/tools.sh
 	@$(BIN)/python -m tests.interop.table $(INTEROP)
 
-interop-livekit: $(VENV)/.dev ## The tests of LiveKit's own Python SDK against a node (fetches them)
+interop-livekit: $(VENV)/.dev ## The tests of LiveKit's own SDKs against a node (fetches them)
 	@$(BIN)/python -m tests.interop.livekit_suite
 
 bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into benchmarks/RESULTS.md (half an hour)
