@@ -98,6 +98,7 @@ async def _publish(job: Job, reading: Pull, source: Source, endpoint: Endpoint, 
             transceiver.setCodecPreferences(_offered(kind))
         slides = str(len(reading.tracks) - 1) if job.slides and "video" in reading.tracks else None
         answer = await negotiate(connection, endpoint, slides)
+        reading.begin()
         reports = asyncio.create_task(_report(reading, source, tell))
         ended = asyncio.create_task(reading.over())
         lost = asyncio.create_task(_lost(connection))

@@ -68,6 +68,7 @@ class Pull:
         self._source: asyncio.Future[Source] = self._loop.create_future()
         self._over: asyncio.Future[str] = self._loop.create_future()
         self._stopping = threading.Event()
+        self._begun = threading.Event()
         self._finishing: asyncio.Task[None] | None = None
 
     async def open(self) -> Source:
@@ -79,6 +80,10 @@ class Pull:
         except TimeoutError:
             raise SourceError("The source says nothing.") from None
 
+    def begin(self) -> None:
+        """Whoever takes the tracks is ready: what was read before would come late, in a heap."""
+        self._begun.set()
+
     async def over(self) -> str:
         """Wait for the end, and why it came. Raises SourceError."""
         return await self._over
@@ -86,6 +91,7 @@ class Pull:
     def stop(self) -> None:
         """Read no more; returns at once."""
         self._stopping.set()
+        self._begun.set()
 
     def _read(self) -> None:
         """The thread."""
@@ -96,6 +102,7 @@ class Pull:
             return
         try:
             self._call(self._opened, source)
+            self._begun.wait()
             for sent in source.sent(lambda sentence: self._call(self._changed, source, sentence)):
                 if self._stopping.is_set():
                     return
