@@ -1,5 +1,6 @@
 """The replay page, in Chromium and in Firefox: play, seek, change views, follow a link."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ _HELPERS = """
     state() {
       const { lead } = this
       return {
-        at: lead?.currentTime ?? null, duration: lead?.duration ?? null,
+        at: lead?.currentTime ?? -1, duration: lead?.duration ?? 0,
         paused: lead?.paused ?? null, seeking: lead?.seeking ?? null,
         rate: lead?.playbackRate ?? null, pitch: lead?.preservesPitch ?? null,
         lead: lead?.id ?? null, loud: this.all.filter(one => one.src && !one.muted).length,
@@ -101,7 +102,7 @@ class Replay:
 
     async def _ready(self) -> None:
         await self._tab.evaluate(f"void ({{ run() {{ {_HELPERS} }} }}).run()")
-        await self.comes(lambda state: state["at"] is not None and state["duration"], "a lead")
+        await self.comes(lambda state: state["at"] >= 0 and state["duration"] > 0, "a lead")
 
     async def state(self) -> dict[str, Any]:
         """What the player shows."""
@@ -142,7 +143,7 @@ class Replay:
 
     async def plays_on(self, seconds: float = 1.0) -> float:
         """Wait until it has played so much further; returns where it began."""
-        began = float((await self.state())["at"])
+        began = float((await self.comes(lambda state: state["at"] >= 0, "a lead"))["at"])
         await self.comes(lambda state: state["at"] > began + seconds, "more of the lesson")
         return began
 
@@ -207,7 +208,7 @@ async def watch_a_lesson(tab: Tab, node: Node) -> None:
     assert state["loud"] == 1
 
     await replay.does("seek(12.5)")
-    await replay.comes(lambda state: 12.4 < state["at"] < 25, "the place on the seek bar")
+    await replay.comes(lambda state: 12.4 < state["at"] < 30, "the place on the seek bar")
     await replay.does("click('#toggle')")
     at = (await replay.comes(lambda state: state["paused"], "a stop"))["at"]
     await replay.shows("slides", at)
@@ -221,17 +222,16 @@ async def watch_a_lesson(tab: Tab, node: Node) -> None:
         ("light", "one", ["slides"]),
         ("slides", "one", ["slides"]),
     ):
-        began = (await replay.state())["at"]
+        began = (await replay.comes(lambda state: state["at"] >= 0, "a lead"))["at"]
         await replay.does(f"click('[data-view={choice}]')")
-        state = await replay.comes(
-            lambda state, layout=layout, shown=shown: (
-                (state["layout"], state["shown"], state["loud"]) == (layout, shown, 1)
+        wanted = (layout, shown, 1)
+        await replay.comes(
+            lambda state, wanted=wanted: (
+                state["at"] >= 0 and (state["layout"], state["shown"], state["loud"]) == wanted
             ),
             f"the view {choice}",
         )
-        assert state["at"] > began - 0.5, f"{choice} went back"
-        assert not state["paused"], f"{choice} stopped"
-        await replay.plays_on(0.3)
+        assert await replay.plays_on(0.3) > began - 0.5, f"{choice} went back"
 
     await replay.does("press('>')")
     await replay.does("press('>')")
@@ -249,7 +249,7 @@ async def watch_a_lesson(tab: Tab, node: Node) -> None:
     assert (state["rate"], state["shown"]) == (1.5, ["slides"])
     assert await tab.evaluate("!document.getElementById('resume').hidden")
     await replay.does("click('#resume-start')")
-    await replay.comes(lambda state: state["at"] < 20 and not state["paused"], "the start")
+    await replay.comes(lambda state: 0 < state["at"] < 40 and not state["paused"], "the start")
 
 
 async def test_in_chromium(taught: Node, browser: Browser):
@@ -359,7 +359,7 @@ async def test_what_an_archive_may_have_besides(taught: Node, browser: Browser):
             "download", "math-camera.mp4"
         )
         await page.get_by_test_id("share").click()
-        await page.wait_for_url("**#t=31")
+        await expect(page).to_have_url(re.compile(r"#t=31$"))
 
 
 async def test_without_any_of_it(taught: Node, browser: Browser):

@@ -13,6 +13,12 @@ export class Captions {
   #files = new Map<string, Promise<Cue[]>>()
   #cues: readonly Cue[] = []
   #on = false
+  readonly #onLoaded: () => void
+
+  /** `onLoaded`: the words have come, perhaps while the lesson stands. */
+  constructor(onLoaded: () => void) {
+    this.#onLoaded = onLoaded
+  }
 
   set tracks(tracks: readonly Track[]) {
     this.#tracks = tracks
@@ -41,6 +47,7 @@ export class Captions {
     const known = this.#files.get(track.url) ?? fileOf(track.url).then(cues)
     this.#files.set(track.url, known)
     this.#cues = await known
+    this.#onLoaded()
   }
 }
 

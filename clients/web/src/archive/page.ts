@@ -60,7 +60,7 @@ export class ReplayPage {
   readonly #controls = new Controls(this.#player, (wish) => this.#do(wish))
   readonly #seekBar = new SeekBar({ onSeek: (to) => this.#player.seek(to) })
   readonly #side = new Side((to) => this.#player.seek(to))
-  readonly #captions = new Captions()
+  readonly #captions = new Captions(() => this.#changed())
   readonly #resume = new Resume(this.#player)
   readonly #stalls = new Stalls()
   readonly #chooser = new Chooser((choice) => this.#choose(choice))
@@ -139,6 +139,8 @@ export class ReplayPage {
     drawDownloads(now)
     this.#drawViews(now)
     void this.#drawExtras(now)
+    // A player that stands tells of nothing.
+    this.#changed()
   }
 
   get #possible(): Choice[] {
