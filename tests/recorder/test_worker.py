@@ -4,13 +4,13 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recorder.archive import read_manifest, verify
+from recorder.catalogue import Query
 from recorder.worker import Worker
 from tests.recorder import hls
 from tests.recorder.journals import FakeReader, Journal, lesson
@@ -81,9 +81,8 @@ def test_lessons_are_recorded_side_by_side(school: School):
     school.run(worker)
     assert [school.state(folder) for folder in folders] == ["complete"] * 3
     assert [verify(folder) for folder in folders] == [[], [], []]
-    found = worker.catalogue.search(limit=10)
-    assert {entry.state for entry in found} == {"complete"}
-    assert len(found) == 3
+    found = worker.catalogue.search(Query()).hits
+    assert [hit.entry.state for hit in found] == ["complete"] * 3
     assert school.states == ["ok"]
 
 
@@ -253,6 +252,7 @@ def test_a_title_is_as_the_teacher_wrote_it(school: School):
     folder = school.teach("数学", journal)
     worker = school.worker()
     school.run(worker)
-    (entry,) = worker.catalogue.search("分数", limit=10)
-    assert entry == replace(read_manifest(folder).entry)
+    (hit,) = worker.catalogue.search(Query("分数")).hits
+    entry = hit.entry
+    assert entry == read_manifest(folder).entry
     assert (entry.lesson, entry.title) == ("数学", "分数的加法")
