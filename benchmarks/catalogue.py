@@ -153,9 +153,8 @@ def _cut(chance: random.Random, lesson: Lesson, length: int) -> str:
     """So many Chinese characters in a row, from the title, the notes or the chat."""
     entry, said = lesson
     titles = [entry.title, entry.title, entry.notes, said]
-    text = max(
-        _CHINESE.findall(next(t for t in chance.sample(titles, 4) if not t.isascii())), key=len
-    )
+    chosen = next(text for text in chance.sample(titles, 4) if not text.isascii())
+    text = str(max(_CHINESE.findall(chosen), key=len))
     place = chance.randint(0, max(0, len(text) - length))
     return text[place : place + length]
 
