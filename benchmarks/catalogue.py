@@ -10,6 +10,7 @@ questions where everything found is counted by school, subject, grade, teacher a
 import argparse
 import logging
 import random
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ _LOG = logging.getLogger("benchmarks.catalogue")
 
 PAGE = 24
 """Lessons of a page, as the archive page asks for."""
+
+_CHINESE = re.compile(r"[^\x00-\x7f]+")
 
 Lesson = tuple[Entry, str]
 """An entry, and something that was written in it."""
@@ -150,7 +153,8 @@ def _cut(chance: random.Random, lesson: Lesson, length: int) -> str:
     """So many Chinese characters in a row, from the title, the notes or the chat."""
     entry, said = lesson
     titles = [entry.title, entry.title, entry.notes, said]
-    text = next(text for text in chance.sample(titles, 4) if not text.isascii())
+    chosen = next(text for text in chance.sample(titles, 4) if not text.isascii())
+    text = str(max(_CHINESE.findall(chosen), key=len))
     place = chance.randint(0, max(0, len(text) - length))
     return text[place : place + length]
 

@@ -19,8 +19,6 @@ from signaling.openapi import document
 from signaling.registry import Registry
 from signaling.webhooks import Counts, Webhooks
 
-_WHO = "tongbu.permissions"
-
 DEV_TOKEN_TTL = 12 * 3600
 """Seconds: a school day."""
 
@@ -73,8 +71,7 @@ class Api:
     def authorize_archive(self, request: web.Request, lesson: str | None, right: Right) -> None:
         """What `recorder.web.media` asks before it shows, edits or deletes a recording."""
         try:
-            who = request.get(_WHO) or permissions(request, self._keys)
-            request[_WHO] = who  # a list of lessons asks for each of them
+            who = permissions(request, self._keys)
             if right is Right.ADMINISTER:
                 who.require_admin()
             elif right is Right.EDIT:

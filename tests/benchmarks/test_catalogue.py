@@ -24,7 +24,7 @@ def test_the_questions_find_something(tmp_path: Path) -> None:
     for kind, query in catalogue._questions(corpus, 3):
         found = shelf.search(query)
         assert found.total > 0, (kind, query)
-        assert kind.startswith("deep") or found.hits, (kind, query)
+        assert found.hits or query.offset, (kind, query)
     shelf.close()
 
 
