@@ -4,14 +4,11 @@ LiveKit's room API and signalling are described by their own protobufs and are n
 compares this with the routes, so that neither grows without the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
 
-from recorder.archive.details import FACETS
 from recorder.catalogue import FILTERS, Sort
-
-Json = dict[str, Any]
+from signaling.openapi_schemas import DETAILS, SCHEMAS, TEXT, TEXTS, Json, object_of, ref
 
 _LESSON = "A lesson's name: 1 to 64 letters, digits, _ or -."
 _ERROR = {"400": "BadRequest", "401": "Unauthenticated", "403": "Forbidden", "404": "NotFound"}
@@ -45,9 +42,9 @@ def document(*, dev: bool) -> Json:
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": "tongbu_token"},
             },
-            "schemas": _SCHEMAS,
+            "schemas": SCHEMAS,
             "responses": {
-                name: _answer(sentence, _ref("Error")) for name, sentence in _SENTENCES.items()
+                name: _answer(sentence, ref("Error")) for name, sentence in _SENTENCES.items()
             },
         },
     }
@@ -55,13 +52,13 @@ def document(*, dev: bool) -> Json:
 
 def _lessons() -> Json:
     lesson = _parameter("lesson", _LESSON)
-    floor = _ok("Who has the floor and who asks for it.", _ref("Floor"))
-    named = _json_body({"type": "object", "properties": {"identity": _TEXT}})
+    floor = _ok("Who has the floor and who asks for it.", ref("Floor"))
+    named = _json_body({"type": "object", "properties": {"identity": TEXT}})
     return {
         "/api/lessons": {
             "get": _operation(
                 "The lessons that are live and that the bearer may see.",
-                _ok("Them.", {"type": "array", "items": _ref("Lesson")}),
+                _ok("Them.", {"type": "array", "items": ref("Lesson")}),
                 errors=("401",),
             )
         },
@@ -111,15 +108,15 @@ def _feeds() -> Json:
         paths[f"/api/lessons/{{lesson}}/{name}"] = {
             "get": _operation(
                 f"What is {doing}." if name == "ingest" else f"Where a lesson is {doing}.",
-                _ok("Them, the oldest first.", {"type": "array", "items": _ref("Feed")}),
+                _ok("Them, the oldest first.", {"type": "array", "items": ref("Feed")}),
                 lesson,
                 errors=("401", "403", "404"),
             ),
             "post": _operation(
                 "One more; the operator's configuration says which hosts may be named.",
-                {"201": _answer("It, as it begins.", _ref("Feed"))},
+                {"201": _answer("It, as it begins.", ref("Feed"))},
                 lesson,
-                body=_json_body(_ref(wish)),
+                body=_json_body(ref(wish)),
                 errors=errors,
             ),
         }
@@ -139,7 +136,7 @@ def _archive() -> Json:
         "/api/archive": {
             "get": _operation(
                 "The recorded lessons that the bearer may see and that the question means.",
-                _ok("Them.", _ref("Found")),
+                _ok("Them.", ref("Found")),
                 *query,
                 errors=("400", "401", "403", "503"),
             )
@@ -147,17 +144,17 @@ def _archive() -> Json:
         "/api/archive/{id}": {
             "get": _operation(
                 "One recorded lesson.",
-                _ok("It.", _ref("Entry")),
+                _ok("It.", ref("Entry")),
                 lesson_id,
                 errors=("401", "403", "404", "503"),
             ),
             "patch": _operation(
                 "Say what a lesson is about: its teacher; how long it stays: an administrator.",
-                _ok("It, changed.", _ref("Entry")),
+                _ok("It, changed.", ref("Entry")),
                 lesson_id,
                 body=_json_body(
                     {
-                        **_object(_DETAILS),
+                        **object_of(DETAILS),
                         "required": [],
                         "description": "What is to change; null takes back what was changed.",
                     }
@@ -243,9 +240,7 @@ def _media() -> Json:
 def _node() -> Json:
     return {
         "/healthz": {
-            "get": _operation(
-                "Whether the node is well.", _ok("It is.", _ref("Health")), open_=True
-            )
+            "get": _operation("Whether the node is well.", _ok("It is.", ref("Health")), open_=True)
         },
         "/metrics": {
             "get": _operation(
@@ -279,9 +274,9 @@ def _dev_token() -> Json:
     wish = {
         "type": "object",
         "required": ["role"],
-        "properties": {"lesson": _TEXT, "role": {"enum": roles}, "name": _TEXT},
+        "properties": {"lesson": TEXT, "role": {"enum": roles}, "name": TEXT},
     }
-    answer = {"type": "object", "required": ["token"], "properties": {"token": _TEXT}}
+    answer = {"type": "object", "required": ["token"], "properties": {"token": TEXT}}
     return {
         "post": _operation(
             "A token for whoever asks: --dev only.",
@@ -323,7 +318,7 @@ def _parameter(name: str, description: str) -> Json:
         "in": "path",
         "required": True,
         "description": description,
-        "schema": _TEXT,
+        "schema": TEXT,
     }
 
 
@@ -343,181 +338,14 @@ def _json_body(schema: Json) -> Json:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Mapping[str, Json]) -> Json:
-    """All of these are there."""
-    return {"type": "object", "required": list(properties), "properties": dict(properties)}
-
-
-_TEXT: Json = {"type": "string"}
-_NUMBER: Json = {"type": "number"}
-_COUNT: Json = {"type": "integer", "minimum": 0}
-_MAYBE: Json = {"type": ["string", "null"]}
-_KIND: Json = {"enum": ["audio", "video"]}
-
-_TEXTS: Json = {"type": "array", "items": _TEXT}
-_DETAILS: Json = {
-    "title": _TEXT,
-    **dict.fromkeys(FACETS, _TEXT),
-    "language": {**_TEXT, "description": "A tag of RFC 5646, such as zh-CN."},
-    "notes": _TEXT,
-    "tags": _TEXTS,
-    "hold": {"type": "boolean", "description": "It is not deleted while this is true."},
-    "keep_until": {"type": ["number", "null"], "description": "Unix seconds."},
-}
 _MOMENT = "A date, a date and time, or Unix seconds: lessons that began"
 _ARCHIVE_QUERY: tuple[tuple[str, Json, str], ...] = (
-    ("q", _TEXT, "Words that all are in title, names, details, notes or chat of the lesson."),
-    *((name, _TEXTS, f"Lessons with one of these: {name}.") for name in FILTERS),
-    ("from", _TEXT, f"{_MOMENT} then or later."),
-    ("to", _TEXT, f"{_MOMENT} before; a date includes its day."),
+    ("q", TEXT, "Words that all are in title, names, details, notes or chat of the lesson."),
+    *((name, TEXTS, f"Lessons with one of these: {name}.") for name in FILTERS),
+    ("from", TEXT, f"{_MOMENT} then or later."),
+    ("to", TEXT, f"{_MOMENT} before; a date includes its day."),
     ("sort", {"enum": list(Sort)}, "Titles that have the words come first in `best`."),
     ("facets", {"enum": ["0", "1"]}, "Whether to count what was found by school, subject, ..."),
     ("limit", {"type": "integer"}, "Lessons in the answer."),
     ("offset", {"type": "integer"}, "Lessons to leave out before them."),
 )
-
-_SCHEMAS: Json = {
-    "Error": _object({"error": {**_TEXT, "description": "One sentence."}}),
-    "Health": {
-        "type": "object",
-        "required": ["ok", "lessons", "recorder"],
-        "properties": {
-            "ok": {"const": True},
-            "lessons": _COUNT,
-            "recorder": {**_TEXT, "description": "ok, off, starting, or failing: and why."},
-            "disk": {**_ref("Disk"), "description": "Where lessons are recorded."},
-        },
-    },
-    "Disk": _object(
-        {
-            "free_bytes": _COUNT,
-            "keeps": {
-                "enum": ["everything", "sound", "events"],
-                "description": "What is recorded.",
-            },
-            "hours_left": {
-                "type": ["number", "null"],
-                "description": "Until video is not recorded any more; null: that is not in sight.",
-            },
-            "warning": {**_MAYBE, "description": "One sentence, where there is reason for it."},
-        }
-    ),
-    "Track": _object({"kind": _KIND, "source": _TEXT, "codec": _TEXT}),
-    "Floor": _object(
-        {
-            "floor": {
-                **_MAYBE,
-                "description": "Whose it is, by identity; also in the metadata of LiveKit's room.",
-            },
-            "hands": {
-                "type": "array",
-                "items": _TEXT,
-                "description": "Who asks for it, by identity; who asked first is first.",
-            },
-        }
-    ),
-    "IngestWish": {
-        "type": "object",
-        "required": ["url"],
-        "additionalProperties": False,
-        "properties": {
-            "url": {**_TEXT, "description": "rtsp, rtsps, rtmp, rtmps or srt."},
-            "source": {"enum": ["camera", "slides"]},
-            "role": {"enum": ["assistant", "teacher"]},
-            "name": _TEXT,
-            "transport": {"enum": ["tcp", "udp"], "description": "How RTSP carries its media."},
-            "audio": {"type": ["boolean", "null"]},
-        },
-    },
-    "PushWish": {
-        "type": "object",
-        "required": ["url"],
-        "additionalProperties": False,
-        "properties": {
-            "url": {**_TEXT, "description": "rtmp, rtmps or srt."},
-            "source": {"enum": ["camera", "slides"]},
-            "audio": {"enum": ["aac", "opus"], "description": "opus: by SRT only."},
-        },
-    },
-    "Feed": {
-        "type": "object",
-        "required": ["id", "url", "source", "state", "restarts"],
-        "properties": {
-            "id": _TEXT,
-            "url": {**_TEXT, "description": "Without what is secret in it."},
-            "source": {"enum": ["camera", "slides"]},
-            "state": {**_TEXT, "description": "connecting, waiting, live, or failing: and why."},
-            "restarts": _COUNT,
-            "role": {**_TEXT, "description": "Of a pull, as what follows."},
-            "name": _TEXT,
-            "configured": {"type": "boolean"},
-            "video": {**_TEXT, "description": "What the picture is, and what becomes of it."},
-            "audio": {**_TEXT, "description": "And the sound."},
-            "bytes": _COUNT,
-            "behind_s": {**_NUMBER, "description": "Of a push: how far behind the lesson it is."},
-        },
-    },
-    "Lesson": _object(
-        {
-            "lesson": _TEXT,
-            "title": _TEXT,
-            "id": _TEXT,
-            "started_at": {**_NUMBER, "description": "Unix seconds."},
-            "schools": _COUNT,
-            "tracks": {"type": "array", "items": _ref("Track")},
-            "recording": {**_TEXT, "description": "ok, off, or failing: and why."},
-        }
-    ),
-    "Entry": _object(
-        {
-            "id": _TEXT,
-            "lesson": _TEXT,
-            "title": _TEXT,
-            "state": {"enum": ["live", "finishing", "complete", "recovered", "degraded"]},
-            "started_at": {**_NUMBER, "description": "Unix seconds."},
-            "duration_s": _NUMBER,
-            "poster": _MAYBE,
-            "bytes": _COUNT,
-            "views": {"type": "array", "items": {"type": "object"}},
-            "audio": {"type": ["object", "null"]},
-            "downloads": _TEXTS,
-            **_DETAILS,
-        }
-    ),
-    "Found": {
-        "type": "object",
-        "required": ["lessons", "total"],
-        "properties": {
-            "lessons": {
-                "type": "array",
-                "items": {
-                    "allOf": [_ref("Entry")],
-                    "properties": {"found": {"type": "array", "items": _ref("Passage")}},
-                },
-            },
-            "total": _COUNT,
-            "facets": {
-                "type": "object",
-                "description": "By name of a filter, the most frequent values first.",
-                "additionalProperties": {
-                    "type": "array",
-                    "items": _object({"value": _TEXT, "count": _COUNT}),
-                },
-            },
-        },
-    },
-    "Passage": {
-        "type": "object",
-        "required": ["in", "parts"],
-        "properties": {
-            "in": {**_TEXT, "description": "A field of the entry, or chat."},
-            "parts": {**_TEXTS, "description": "Plain, found, plain, found ..."},
-            "t": {**_NUMBER, "description": "Of a message: seconds of the lesson."},
-            "name": {**_TEXT, "description": "Of a message: who wrote it."},
-        },
-    },
-}
