@@ -75,11 +75,16 @@ async ({ master, seconds, settle, patience }) => {
     video.requestVideoFrameCallback(note)
   }
   video.requestVideoFrameCallback(note)
-  video.addEventListener('playing', () => {
-    const end = video.buffered.end(video.buffered.length - 1)
-    const to = Math.min(hls.liveSyncPosition, end - 0.5)
-    if (to - video.currentTime > 0.5) video.currentTime = to
-  }, { once: true })  // as clients/web/src/archive/source.ts does
+  let began
+  const closeIn = () => {  // as clients/web/src/archive/source.ts does
+    began ??= video.currentTime
+    const end = video.buffered.length ? video.buffered.end(video.buffered.length - 1) - 0.5 : 0
+    const to = Math.min(hls.liveSyncPosition ?? 0, end)
+    const late = to - video.currentTime > 0.5
+    if (late) video.currentTime = to
+    if (late || video.currentTime - began > 5) video.removeEventListener('timeupdate', closeIn)
+  }
+  video.addEventListener('timeupdate', closeIn)
   void video.play()
   await new Promise((resolve) => setTimeout(resolve, settle + seconds * 1000))
   const target = hls.targetLatency

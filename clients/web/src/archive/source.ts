@@ -29,6 +29,8 @@ export interface LoadOptions {
 const RETRY_MS = [500, 1000, 2000, 4000, 8000]
 /** As late as this after loading is live enough, and so much must be there to play on (s). */
 const BEHIND_S = 0.5
+/** For so long after the start (s) it is looked whether one is later than that. */
+const CLOSE_IN_S = 5
 /** Without hls.js, this much of the end of a live lesson does not play smoothly (s). */
 const UNSAFE_S = 3
 
@@ -75,7 +77,7 @@ function throughMse(
 ): Loaded {
   const hls = new Hls({ ...CONFIG, startPosition: options.at ?? -1 })
   hls.on(Hls.Events.ERROR, healer(hls, Hls, element, options))
-  if (options.at === undefined) closeIn(hls, element)
+  if (options.at === undefined) closeIn(hls, Hls, element)
   hls.loadSource(url)
   hls.attachMedia(element)
   return {
@@ -86,17 +88,23 @@ function throughMse(
 }
 
 /**
- * Loading takes its time, and a live lesson goes on meanwhile: once it plays, goes as near to its end
- * as the playlist allows. Once: a jump later on would be heard.
+ * Loading takes its time, and a live lesson goes on meanwhile: soon after it plays, goes as near to its
+ * end as the playlist and what is loaded allow. Once: a jump later on would be heard.
  */
-function closeIn(hls: HlsClass, element: HTMLMediaElement): void {
-  const jump = () => {
+function closeIn(hls: HlsClass, Hls: typeof HlsClass, element: HTMLMediaElement): void {
+  let began: number | undefined
+  const look = () => {
     const { buffered, currentTime } = element
-    if (!hls.latestLevelDetails?.live || buffered.length === 0) return
-    const to = Math.min(hls.liveSyncPosition ?? 0, buffered.end(buffered.length - 1) - BEHIND_S)
-    if (to - currentTime > BEHIND_S) element.currentTime = to
+    began ??= currentTime
+    const live = hls.latestLevelDetails?.live && buffered.length > 0
+    const end = live ? buffered.end(buffered.length - 1) - BEHIND_S : 0
+    const to = Math.min(hls.liveSyncPosition ?? 0, end)
+    const late = to - currentTime > BEHIND_S
+    if (late) element.currentTime = to
+    if (late || currentTime - began > CLOSE_IN_S) element.removeEventListener('timeupdate', look)
   }
-  element.addEventListener('playing', jump, { once: true })
+  element.addEventListener('timeupdate', look)
+  hls.on(Hls.Events.DESTROYING, () => element.removeEventListener('timeupdate', look))
 }
 
 /** hls.js mends small errors itself; fatal ones are retried here, unless no retry can help. */
