@@ -3,12 +3,17 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PATIENCE = 100
+"""Seconds for each step of a start, on a busy machine."""
+_INITIALISE = ("-A", "trust", "-U", "tongbu", "-E", "UTF8", "--locale", "C", "--no-sync")
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=")
 
 
@@ -21,22 +26,28 @@ def binaries() -> Path | None:
 
 @contextmanager
 def server(programs: Path) -> Iterator[str]:
-    """Runs a server; yields the URL of its database. Raises RuntimeError."""
+    """Runs a server; yields the URL of its database. Raises RuntimeError.
+
+    It ends with this process, however that ends.
+    """
     user = _user()
     with tempfile.TemporaryDirectory(prefix="tongbu-pg-", dir="/tmp") as folder:
         home = Path(folder)
         if user is not None:
             os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        data = str(home / "data")
+        _run([*_as(user), str(programs / "initdb"), "-D", data, *_INITIALISE], home)
+        settings = [word for setting in _FAST for word in ("-c", setting)]
+        command = [*_as(user), str(programs / "postgres"), "-D", data, "-k", folder, *settings]
         log = home / "log"
-        initialise = ["initdb", "-D", f"{home}/data", "-A", "trust", "-U", "tongbu", "--no-sync"]
-        _run(programs, [*initialise, "-E", "UTF8", "--locale", "C"], home, user)
-        options = " ".join([f"-k {home}", *(f"-c {setting}" for setting in _FAST)])
-        control = ["pg_ctl", "-D", f"{home}/data", "-w", "-t", "60", "-l", str(log)]
-        _run(programs, [*control, "-o", options, "start"], home, user)
+        with log.open("wb") as said:
+            process = subprocess.Popen(command, cwd=home, stdin=subprocess.DEVNULL, stderr=said)
         try:
+            _await(process, [str(programs / "pg_isready"), "-h", folder], log)
             yield f"postgresql+psycopg://tongbu@/postgres?host={home}"
         finally:
-            _run(programs, [*control, "-m", "immediate", "stop"], home, user)
+            process.send_signal(signal.SIGQUIT)  # at once: nobody wants what it has
+            process.wait(60)
 
 
 def _user() -> str | None:
@@ -47,16 +58,32 @@ def _user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _run(programs: Path, command: list[str], folder: Path, user: str | None) -> None:
-    path = [str(programs / command[0]), *command[1:]]
+def _as(user: str | None) -> list[str]:
+    """Runs what follows as somebody else, and ends it when we are gone."""
+    if user is None:
+        return ["setpriv", "--pdeathsig", "QUIT"]
+    group = str(pwd.getpwnam(user).pw_gid)
+    other = ["--reuid", user, "--regid", group, "--clear-groups"]
+    return ["setpriv", *other, "--pdeathsig", "QUIT"]
+
+
+def _await(process: subprocess.Popen[bytes], asking: list[str], log: Path) -> None:
+    """Until it answers."""
+    deadline = time.monotonic() + _PATIENCE
+    while subprocess.run(asking, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"PostgreSQL does not start: {log.read_text()[-500:]}")
+        time.sleep(0.1)
+
+
+def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(
-        path,
+        command,
         cwd=folder,
-        user=user,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        timeout=100,
+        timeout=_PATIENCE,
         check=False,
     )
     if done.returncode != 0:

@@ -38,6 +38,7 @@ export class Shelf {
   #wanted = PAGE
   #drawn = ''
   #asked = 0
+  #counted = false
 
   async start(): Promise<void> {
     show(byId('shelf', HTMLElement), true)
@@ -73,6 +74,7 @@ export class Shelf {
     })
     addEventListener('popstate', () => {
       this.#wish = wishOf(location.search)
+      this.#counted = false
       this.#fill()
       this.#load().catch(showError)
     })
@@ -97,6 +99,7 @@ export class Shelf {
 
   #change(change: Partial<Wish>): void {
     this.#wish = { ...this.#wish, ...change }
+    this.#counted = false
     const query = queryOf(this.#wish).toString()
     history.replaceState(null, '', query ? `/archive?${query}` : '/archive')
     this.#wanted = PAGE
@@ -105,8 +108,10 @@ export class Shelf {
 
   async #load(): Promise<void> {
     const turn = ++this.#asked
-    const found = await search(await archiveToken(), this.#wish, this.#wanted)
+    const known = this.#counted ? this.#answer.facets : undefined
+    const found = await search(await archiveToken(), this.#wish, this.#wanted, known)
     if (turn !== this.#asked) return
+    this.#counted = true
     clearError()
     this.#answer = found
     this.#draw()
