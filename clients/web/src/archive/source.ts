@@ -89,22 +89,30 @@ function throughMse(
 
 /**
  * Loading takes its time, and a live lesson goes on meanwhile: soon after it plays, goes as near to its
- * end as the playlist and what is loaded allow. Once: a jump later on would be heard.
+ * end as the playlist and what is loaded allow. Once: a jump later on would be heard. Who jumps
+ * elsewhere in the meantime stays there.
  */
 function closeIn(hls: HlsClass, Hls: typeof HlsClass, element: HTMLMediaElement): void {
   let began: number | undefined
+  const stop = () => {
+    element.removeEventListener('timeupdate', look)
+    element.removeEventListener('seeking', stop)
+  }
   const look = () => {
-    const { buffered, currentTime } = element
-    began ??= currentTime
+    const { buffered, currentTime, seeking } = element
+    if (seeking) return
+    if (began === undefined) {
+      began = currentTime
+      element.addEventListener('seeking', stop)
+    }
     const live = hls.latestLevelDetails?.live && buffered.length > 0
     const end = live ? buffered.end(buffered.length - 1) - BEHIND_S : 0
     const to = Math.min(hls.liveSyncPosition ?? 0, end)
-    const late = to - currentTime > BEHIND_S
-    if (late) element.currentTime = to
-    if (late || currentTime - began > CLOSE_IN_S) element.removeEventListener('timeupdate', look)
+    if (to - currentTime > BEHIND_S) element.currentTime = to
+    else if (currentTime - began > CLOSE_IN_S) stop()
   }
   element.addEventListener('timeupdate', look)
-  hls.on(Hls.Events.DESTROYING, () => element.removeEventListener('timeupdate', look))
+  hls.on(Hls.Events.DESTROYING, stop)
 }
 
 /** hls.js mends small errors itself; fatal ones are retried here, unless no retry can help. */
