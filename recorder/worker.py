@@ -93,6 +93,11 @@ class Worker:
         return any(busy)
 
     @property
+    def behind(self) -> bool:
+        """A lesson has more to do at once; else there is time until something new is written."""
+        return any(job.behind for job in self._jobs.values())
+
+    @property
     def settled(self) -> bool:
         """No lesson is known to have ended that is not archived."""
         return not any(job.ending for job in self._jobs.values())
@@ -190,6 +195,13 @@ class _Job:
     def ending(self) -> bool:
         """It has ended, and its archive is not whole yet."""
         return self._recorder is not None and self._recorder.over
+
+    @property
+    def behind(self) -> bool:
+        """The last turn left something to do at once."""
+        return self._recorder is not None and (
+            self._recorder.over or self._recorder.follower.taken >= _RECORDS // 4
+        )
 
     def work(self, now: float) -> bool:
         """One turn; False when there was nothing to do."""
@@ -291,8 +303,11 @@ class _Mouth:
         self.flush()
 
     def tell(self, news: News) -> None:
-        """Tell news with the next `flush`: many parts are one write."""
+        """Tell news with the next `flush`: many parts are one write. Not the end of a lesson: it
+        can be played now, and what is still to do (its checksums) takes a while."""
         self._lines.append(f"{encode(news)}\n")
+        if isinstance(news, Ended):
+            self.flush()
 
     def flush(self) -> None:
         """Say what waits."""
@@ -326,9 +341,9 @@ def run(data_dir: Path, open_reader: OpenReader, stop: _Stop) -> None:
         mouth.flush()
         return busy
 
-    busy = turn()
-    while not stop.wait(0 if busy else POLL_SECONDS):
-        busy = turn()
+    turn()
+    while not stop.wait(0 if worker.behind else POLL_SECONDS):
+        turn()
         helpers.tick(worker.archived)
     helpers.close()
     deadline = time.monotonic() + STOP_SECONDS

@@ -59,11 +59,14 @@ class Follower:
         except ValueError as error:
             raise JournalError(f"the journal cannot be read: {error}") from error
         self.state = State.LIVE
+        self.taken = 0
+        """How many records the last `read` gave."""
         self._journal = journal
         self._idle = 0
 
     def read(self, limit: int) -> "list[Record]":
         """Up to about `limit` records; [] when there are none now, or (see `state`) ever."""
+        self.taken = 0
         if self.state is not State.LIVE:
             return []
         records = self.reader.read(limit)
@@ -75,6 +78,7 @@ class Follower:
                 records = self._last_words(limit)
         if records and type(records[-1]).__name__ == "JournalEnd":
             self.state = State.ENDED
+        self.taken = len(records)
         return records
 
     def _last_words(self, limit: int) -> "list[Record]":
