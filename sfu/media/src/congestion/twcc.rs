@@ -112,7 +112,7 @@ mod tests {
         let mut recorder = TwccRecorder::default();
         recorder.handle_packet(0, 7, 1_000_000);
         recorder.handle_packet(30_000, 7, 1_000_000);
-        assert!(recorder.pipeline.arrivals.len() <= MAX_PACKETS);
+        assert!(recorder.arrivals.len() <= MAX_PACKETS);
     }
 
     #[test]
