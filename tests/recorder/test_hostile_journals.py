@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recorder.archive import verify
+from recorder.archive.layout import verify
 from recorder.pipeline.arrivals import AHEAD_US
 from recorder.pipeline.lesson import LessonRecorder
 from recorder.pipeline.media_clock import MAX_LAG_US

@@ -45,7 +45,8 @@ def test_it_finds_its_way_through_damage(reader: dict[str, Any], folder: Path) -
 
 def test_it_names_every_event_that_is_written(reader: dict[str, Any]) -> None:
     package = DOCUMENT.parents[1] / "signaling"
-    kinds = set(re.findall(r'"type": "(\w+)"', (package / "notes.py").read_text()))
+    notes = (package / "notes.py").read_text()
+    kinds = set(re.findall(r'(?:"type": |of_member\()"(\w+)"', notes))
     for name in ("room.py", "lesson.py", "stage.py"):
         kinds |= set(re.findall(r'note\(\s*"(\w+)"', (package / name).read_text()))
     assert {"lesson_started", "chat", "member_joined", "floor_granted"} <= kinds

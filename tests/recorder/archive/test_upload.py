@@ -13,8 +13,9 @@ from urllib.parse import quote
 import pytest
 
 from recorder.archive import storage as storage_module
-from recorder.archive import sums, upload, verify
+from recorder.archive import sums, upload
 from recorder.archive.extras.make import make
+from recorder.archive.layout import verify
 from recorder.archive.storage import Storage
 from recorder.errors import ArchiveError, StorageError
 from tests.recorder.journals import lesson

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from recorder.archive import verify
+from recorder.archive.layout import verify
 from recorder.pipeline.lesson import LessonRecorder
 from tests.recorder import hls, media
 from tests.recorder.journals import Journal, Sender, at_us, lesson, loop
