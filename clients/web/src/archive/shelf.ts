@@ -111,7 +111,8 @@ export class Shelf {
     const known = this.#counted ? this.#answer.facets : undefined
     const found = await search(await archiveToken(), this.#wish, this.#wanted, known)
     if (turn !== this.#asked) return
-    this.#counted = true
+    this.#counted = !known || found.total === this.#answer.total
+    if (!this.#counted) return this.#load() // lessons came or went: their schools have to be counted
     clearError()
     this.#answer = found
     this.#draw()
