@@ -261,7 +261,7 @@ def _log_to_stderr(level: str) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
-    for chatty in ("aioice", "aiortc", "asyncio"):
+    for chatty in ("aioice", "aiortc", "alembic", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
