@@ -49,8 +49,8 @@ _REST_MS = 400
 
 _FIRST_PICTURE = """
 document.addEventListener('loadeddata', ({ target }) => {
-  if (target.id !== 'player' || globalThis.firstPicture) return
-  target.requestVideoFrameCallback(now => { globalThis.firstPicture ||= now })
+  if (!target.videoWidth) return
+  requestAnimationFrame(() => requestAnimationFrame(now => { globalThis.firstPicture ||= now }))
 }, { capture: true })
 """
 _JUMP = """
