@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from recorder.archive import atomic
 from recorder.errors import DetailsError
 
 FILE = "details.json"
@@ -134,17 +135,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     """The file appears whole, or not at all, and stays."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic.write(path, json.dumps(value, ensure_ascii=False, indent=1).encode(), sync=True)
+    atomic.sync_to_disk(path.parent)
 
 
 @contextmanager

@@ -20,7 +20,6 @@ never changed; replaying a journal publishes the same bytes again, which is then
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -29,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.archive import sums
+from recorder.archive import atomic, sums
 from recorder.errors import ArchiveError
 from recorder.news import News
 from recorder.pipeline import playlist
@@ -172,7 +171,7 @@ class LessonFolder:
 
     def adopt(self, temporary: Path, name: str) -> None:
         """Publish a file that was written elsewhere in this folder."""
-        _sync(temporary)
+        atomic.sync_to_disk(temporary)
         size = temporary.stat().st_size
         temporary.replace(self.media / name)
         self.add(name, size)
@@ -202,15 +201,15 @@ class LessonFolder:
             facts["sha256"] = facts["sha256"] or _digest(self.media / name)
         manifest.files = dict(sorted(self._files.items()))
         for name in manifest.files:
-            _sync(self.media / name)
+            atomic.sync_to_disk(self.media / name)
         for folder in {(self.media / name).parent for name in manifest.files}:
-            _sync(folder)
+            atomic.sync_to_disk(folder)
         text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1).encode()
         digests = {f"media/{name}": facts["sha256"] for name, facts in manifest.files.items()}
         digests["manifest.json"] = hashlib.sha256(text).hexdigest()
         sums.write(self.path, digests)
-        _write(self.path / "manifest.json", text, sync=True)
-        _sync(self.path)
+        atomic.write(self.path / "manifest.json", text, sync=True)
+        atomic.sync_to_disk(self.path)
 
     def close_playlists(self) -> None:
         """End the playlists as they are on disk, and take stock of the files beside them."""
@@ -233,11 +232,11 @@ class LessonFolder:
         if _same(target, data):
             return
         try:
-            _write(target, data)
+            atomic.write(target, data)
         except FileNotFoundError:  # the first file of its folder; the lesson's own must be there
             self.media.mkdir(exist_ok=True)
             target.parent.mkdir(exist_ok=True)
-            _write(target, data)
+            atomic.write(target, data)
 
     def _listed_on_disk(self, name: str) -> int:
         try:
@@ -289,9 +288,9 @@ def read_extras(lesson: Path) -> Extras | None:
 def write_extras(lesson: Path, extras: Extras) -> None:
     """Say what was made; their files are on disk before. Raises OSError."""
     for name in extras.files:
-        _sync(lesson / "media" / name)
+        atomic.sync_to_disk(lesson / "media" / name)
     text = json.dumps(asdict(extras), ensure_ascii=False, indent=1)
-    _write(lesson / "extras.json", text.encode(), sync=True)
+    atomic.write(lesson / "extras.json", text.encode(), sync=True)
 
 
 def read_entry(lesson: Path) -> Entry:
@@ -354,24 +353,6 @@ def _same(path: Path, data: bytes) -> bool:
         return False
 
 
-def _write(path: Path, data: bytes, *, sync: bool = False) -> None:
-    """The file appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
-    if sync:
-        _sync(temporary)
-    temporary.replace(path)
-
-
 def _append(path: Path, data: bytes) -> None:
     with path.open("ab", buffering=0) as file:
         file.write(data)
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or a folder's list of names, on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

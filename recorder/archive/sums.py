@@ -5,11 +5,11 @@ among them: it is what says that the rest is whole, and nothing inside it could 
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from recorder.archive import atomic
 from recorder.errors import ArchiveError
 
 FILE = "SHA256SUMS"
@@ -49,12 +49,7 @@ def digest(path: Path) -> str:
 
 def write(lesson: Path, sums: Mapping[str, str]) -> None:
     """Replace the sums, whole and on disk before this returns. Raises OSError."""
-    temporary = lesson / f".{FILE}.new"
-    with temporary.open("w") as file:
-        file.write(render(sums))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(lesson / FILE)
+    atomic.write(lesson / FILE, render(sums).encode(), sync=True)
 
 
 def add(lesson: Path, names: Iterable[str]) -> None:

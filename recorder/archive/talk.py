@@ -8,12 +8,12 @@ findable, and the replay shows it.
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from recorder.archive import atomic
 from recorder.archive.details import clean
 
 FILE = "chat.jsonl"
@@ -68,16 +68,8 @@ class Talk:
         """Write the file, where there is anything to write; on disk before this returns."""
         if not self._messages:
             return
-        path = folder / FILE
-        temporary = path.with_name(f".{FILE}.new")
-        with temporary.open("w", encoding="utf-8") as file:
-            for message in self._messages.values():
-                value = asdict(message)
-                value["from"] = value.pop("identity")
-                file.write(json.dumps(value, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        text = "".join(_line(message) for message in self._messages.values())
+        atomic.write(folder / FILE, text.encode(), sync=True)
 
 
 def read(folder: Path) -> list[Message]:
@@ -97,6 +89,12 @@ def read(folder: Path) -> list[Message]:
         except (ValueError, RecursionError):
             continue
     return found
+
+
+def _line(message: Message) -> str:
+    value = asdict(message)
+    value["from"] = value.pop("identity")
+    return json.dumps(value, ensure_ascii=False) + "\n"
 
 
 def _message(value: Any) -> Message:

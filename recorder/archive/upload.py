@@ -12,13 +12,12 @@ The order is what keeps a lesson safe, whatever breaks off at any point:
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from recorder.archive import sums
+from recorder.archive import atomic, sums
 from recorder.archive.layout import LESSON_ID
 from recorder.archive.storage import Local, Storage, Stored, local
 from recorder.errors import ArchiveError, StorageError
@@ -276,14 +275,5 @@ def _as_stored(file: Local) -> Stored:
 
 def _write(lesson: Path, upload: Upload) -> None:
     """On disk before this returns: what it says decides what may be deleted."""
-    temporary = lesson / f".{FILE}.new"
-    with temporary.open("w") as file:
-        json.dump(asdict(upload), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(lesson / FILE)
-    descriptor = os.open(lesson, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic.write(lesson / FILE, json.dumps(asdict(upload), indent=1).encode(), sync=True)
+    atomic.sync_to_disk(lesson)

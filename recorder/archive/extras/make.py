@@ -15,7 +15,7 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from recorder.archive import reading, sums, talk
+from recorder.archive import atomic, reading, sums, talk
 from recorder.archive.extras import chapters as chapter_rules
 from recorder.archive.extras import look, slides, sprites
 from recorder.archive.extras.chapters import Chapter, Happening
@@ -166,9 +166,7 @@ class Maker:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self._media / name
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        atomic.write(path, data)
         self._extras.files[name] = {"size": len(data), "sha256": sums.digest(path)}
 
 
