@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,14 +81,15 @@ class Way:
         self._http.server_close()
 
 
-class _Faulty(BaseHTTPRequestHandler):
+class _Faulty(ABC, BaseHTTPRequestHandler):
     """What may happen to a request: pass; lost (the server never sees it); unheard (it is done, and
     the answer is lost); cut (half of the answer); refused (500); torn (half the body is stored)."""
 
     upstream = ""
 
+    @abstractmethod
     def decide(self) -> str:
-        raise NotImplementedError
+        """Which of these it is."""
 
     def do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
