@@ -19,8 +19,10 @@ ALL = 255
 """No limit, in the media plane's words."""
 _LONG_WAY = 0.25
 """Seconds of round trip from which a viewer of a lecture shows pictures later than it could."""
-_LOSSY, _CLEAN = 0.01, 0.003
-"""Loss from which it does so on a short way too, and below which it no longer does."""
+_LOSES = 0.002
+"""Part lost from which it does so on a short way too."""
+_CALM = 60.0
+"""Seconds without such a loss after which it no longer does."""
 _REPAIR_TIME = 0.4
 """Seconds that a viewer waits beyond a round trip: what was lost comes again meanwhile."""
 _MOST_DELAY = 10.0
@@ -115,7 +117,7 @@ class _Viewer:
     """Downtrack to uptrack."""
     paused: set[int] = field(default_factory=set)
     rtts: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    lossy: bool = False
+    lost_at: float = -math.inf
     delay: float = 0.0
     """Seconds that pictures should wait, and what was told of it so far."""
     delay_told: float | None = None
@@ -227,11 +229,14 @@ class Delivery:
         viewer = self._viewers.get(session_id)
         if viewer is None:
             return
-        viewer.allocator.set_estimate(link.bits_per_second, self._loop.time())
+        now = self._loop.time()
+        viewer.allocator.set_estimate(link.bits_per_second, now)
         viewer.rtts.append(link.rtt)
-        viewer.lossy = link.loss >= (_CLEAN if viewer.lossy else _LOSSY)
+        if link.loss >= _LOSES:
+            viewer.lost_at = now
+        lossy = now - viewer.lost_at < _CALM
         speaks = bool(viewer.session.tracks)
-        delay = playout_delay(min(viewer.rtts), lossy=viewer.lossy, speaks=speaks)
+        delay = playout_delay(min(viewer.rtts), lossy=lossy, speaks=speaks)
         if abs(delay - viewer.delay) > _DELAY_STEP * 1.5:
             viewer.delay = delay
         if viewer.delay_told is None or viewer.delay < viewer.delay_told:

@@ -6,9 +6,9 @@
 
 /** Seconds of round trip from which there is something to wait for, and loss in percent. */
 const LONG_WAY = 0.25
-const LOSSY = 1
-/** Loss below which nothing is waited for any more. */
-const CLEAN = 0.3
+const LOSES = 0.2
+/** Looks without such a loss after which nothing is waited for any more. */
+const CALM = 30
 /** What is waited beyond a round trip, and the most that `jitterBufferTarget` takes; seconds. */
 const REPAIR = 0.4
 const MOST = 4
@@ -17,14 +17,14 @@ const RECENT = 8
 
 export class Playout {
   #rtts: number[] = []
-  #lossy = false
+  #calm = CALM
 
   /** A look at the line: round trip in seconds, loss in percent. Returns seconds to wait. */
   handleLine(rtt: number, lossPercent: number, speaks: boolean): number {
     this.#rtts = [...this.#rtts, rtt].slice(-RECENT)
-    this.#lossy = lossPercent >= (this.#lossy ? CLEAN : LOSSY)
+    this.#calm = lossPercent >= LOSES ? 0 : this.#calm + 1
     const shortest = Math.min(...this.#rtts)
-    if (speaks || (shortest < LONG_WAY && !this.#lossy)) return 0
+    if (speaks || (shortest < LONG_WAY && this.#calm >= CALM)) return 0
     return Math.min(MOST, Math.ceil((shortest + REPAIR) * 10) / 10)
   }
 }

@@ -69,6 +69,8 @@ const TOLD_INTERVAL: Micros = 250 * MILLISECOND;
 const BAD_NEWS_INTERVAL: Micros = 100 * MILLISECOND;
 /// A change of loss, in parts of all packets, that is told.
 const TOLD_LOSS: f64 = 0.02;
+/// Loss from which a link loses at all: that it begins to, or no longer does, is told.
+const LOSES: f64 = 0.002;
 
 /// How a viewer's link does, for who decides what to send over it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -295,6 +297,7 @@ impl Estimator {
         let worse = change < -TOLD_CHANGE || state.feedback != former.feedback;
         let differs = change > TOLD_CHANGE
             || (state.loss - former.loss).abs() > TOLD_LOSS
+            || (state.loss >= LOSES) != (former.loss >= LOSES)
             || (state.inherent_loss - former.inherent_loss).abs() > TOLD_LOSS
             || state.rtt.abs_diff(former.rtt) > former.rtt / 2;
         if !(worse || differs && elapsed >= TOLD_INTERVAL) {

@@ -449,6 +449,24 @@ mod tests {
         assert!((198_000..202_000).contains(&rate), "{rate} bytes a second");
     }
 
+    #[test]
+    fn that_a_link_begins_to_lose_is_told() {
+        let mut sent = SentPackets::default();
+        let mut now = SECOND;
+        let mut told = None;
+        for step in 0..600 {
+            now += 10 * MILLISECOND;
+            let base = send(&mut sent, 2, now);
+            let second = (step % 100 != 99 || step < 300).then_some(now);
+            tell(&mut sent, base, &[Some(now), second], now);
+            let state = sent.poll_change(now);
+            if state.is_some_and(|state| state.loss >= 0.002) {
+                told.get_or_insert(step);
+            }
+        }
+        assert!(matches!(told, Some(399..=500)), "{told:?}");
+    }
+
     /// Feedback of all sorts, some true, most not; by a seeded generator.
     #[test]
     fn no_tale_takes_the_estimate_out_of_bounds() {
