@@ -199,6 +199,35 @@ fn the_rate_comes_back_after_an_outage() {
     }
 }
 
+#[test]
+fn neighbours_who_download_leave_a_lesson_most_of_what_it_had() {
+    let mut kept = Vec::new();
+    for (connections, seed) in (1..=3).flat_map(|n| (1..=4).map(move |seed| (n, seed))) {
+        let series = cases::neighbours(connections, seed).run();
+        let (before, beside) = (series.rate(0, 15.0, 24.0), series.rate(0, 26.0, 42.0));
+        kept.push(beside / before);
+        assert!(
+            series.tcp(26.0, 42.0) > 2.5e6,
+            "{connections} connections starve"
+        );
+    }
+    let mean = kept.iter().sum::<f64>() / kept.len() as f64;
+    assert!(mean > 0.8, "{kept:.2?}");
+}
+
+#[test]
+fn a_link_that_changes_each_few_seconds_is_used() {
+    let (mut rates, mut queues) = (Vec::new(), Vec::new());
+    for seed in 1..=20 {
+        let series = cases::rural_4g(seed).run();
+        rates.push(series.rate(0, 10.0, 120.0));
+        queues.push(series.queue(0.95, 10.0, 120.0));
+    }
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    assert!(mean > 0.8e6, "{rates:.0?} bit/s");
+    assert!(queues.iter().all(|queue| *queue < 100.0), "{queues:.0?} ms");
+}
+
 // ------------------------------------------------------------------ what lessons send
 
 #[test]

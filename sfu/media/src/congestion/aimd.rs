@@ -139,6 +139,12 @@ impl Aimd {
         }
     }
 
+    /// Somebody else fills the queue: this was carried before, and where he leaves off is not known.
+    pub(super) fn contest(&mut self, rate: f64) {
+        self.raise(rate);
+        self.capacity = None;
+    }
+
     /// Nothing is heard: less and less is sent (in the spirit of RFC 8083).
     pub(super) fn halve(&mut self, now: Micros) {
         self.former = Some(self.former.unwrap_or(self.target));

@@ -16,7 +16,7 @@ use crate::clock::{MILLISECOND, Micros, SECOND};
 
 /// A queue that grows is believed when packets really wait: jitter tilts the line, but raises the
 /// least time on the way by less.
-const CONFIRMED: Micros = 15 * MILLISECOND;
+const CONFIRMED: Micros = 30 * MILLISECOND;
 /// After a reduction the next one waits for its effect, a round trip and the viewer's patience with
 /// feedback, unless packets wait longer by [`WORSE`]. It is long against short round trips, lest who
 /// has one gives way more often than others on the same link.
@@ -35,12 +35,14 @@ const BUSY: Micros = 30 * MILLISECOND;
 const DEFIED: Micros = 10 * MILLISECOND;
 const DEFIED_WITHIN: Micros = 6 * SECOND;
 const DEFIED_TIMES: u32 = 3;
-/// Nor is a queue ours in which packets wait though we send so little of what was carried while it
-/// stood, and all of that arrives.
-const SHRUNK: f64 = 0.6;
+/// Nor is a queue ours in which packets wait no less though we send so little of what was carried
+/// before it stood, and all of that arrives.
+const SHRUNK: f64 = 0.5;
 const ARRIVES: f64 = 0.9;
 const EMPTY: Micros = 20 * MILLISECOND;
 const EMPTY_FOR: Micros = 2 * SECOND;
+/// How fast what is carried by an empty queue is followed, by feedback.
+const FITTING: f64 = 0.05;
 /// What is kept of the carried rate when loss was ours; less against a competitor, who gives way
 /// further, and so that we see the queue empty if there is none.
 const LOSSY: f64 = 0.97;
@@ -115,11 +117,13 @@ pub(super) struct Estimator {
     rtt: Micros,
     /// How long packets waited when the rate was last reduced.
     reduced_wait: Micros,
+    /// The longest that packets waited since then.
+    worst_wait: Micros,
     /// When packets last waited.
     waited: Micros,
     /// Reductions in a row that the queue defied.
     defied: u32,
-    /// The most that was carried, all that was sent, at a reduction since the queue was empty.
+    /// What was carried when the queue was last empty.
     fitted: f64,
     outage: Option<Micros>,
     next_halving: Micros,
@@ -143,6 +147,7 @@ impl Estimator {
             implausible: 0,
             rtt: 0,
             reduced_wait: 0,
+            worst_wait: 0,
             fitted: 0.0,
             waited: now,
             defied: 0,
@@ -218,13 +223,19 @@ impl Estimator {
         }
         let wait = self.delay.queue.wait();
         let carried = self.carried();
+        // Whether what we hear was sent well after the last reduction.
+        let effective = newest.is_some_and(|sent| sent > self.aimd.reduced() + PATIENCE);
         let verdict = self.loss.poll(self.aimd.target(), wait, self.rtt, now);
         let usage = self.delay.usage();
         if wait > EMPTY {
             self.waited = now;
-        } else if now > self.waited + EMPTY_FOR {
-            (self.defied, self.fitted) = (0, 0.0);
+        } else {
+            self.fitted += (carried - self.fitted) * FITTING;
+            if now > self.waited + EMPTY_FOR {
+                self.defied = 0;
+            }
         }
+        self.worst_wait = self.worst_wait.max(wait);
         let settled = now > self.aimd.reduced() + self.rtt + PATIENCE;
         let grows = usage == Usage::Over && wait > CONFIRMED;
         let stands = usage != Usage::Under && wait > QUEUED && settled;
@@ -232,9 +243,9 @@ impl Estimator {
             if settled || wait > self.reduced_wait + WORSE {
                 if settled {
                     self.note_defiance(wait, now);
-                    self.note_shrinking(carried);
+                    self.note_shrinking(carried, wait, effective, now);
                 }
-                self.reduced_wait = wait;
+                (self.reduced_wait, self.worst_wait) = (wait, wait);
                 let least = if wait > QUEUED {
                     0.0
                 } else {
@@ -243,7 +254,7 @@ impl Estimator {
                 self.aimd.reduce(carried, least, wait, now);
                 self.handle_reduced(now);
                 if self.is_contested() {
-                    self.aimd.raise(self.fitted * CONTESTED);
+                    self.aimd.contest(self.fitted * CONTESTED);
                 }
             } else {
                 self.aimd.hold(now);
@@ -378,15 +389,14 @@ impl Estimator {
         }
     }
 
-    fn note_shrinking(&mut self, carried: f64) {
+    fn note_shrinking(&mut self, carried: f64, wait: Micros, effective: bool, now: Micros) {
         let sent = self.sendings.bits_per_second().unwrap_or(0.0);
-        if carried < ARRIVES * sent {
-            return;
-        }
-        if carried < SHRUNK * self.fitted {
+        let stands = effective
+            && wait + DEFIED >= self.worst_wait
+            && now < self.aimd.reduced() + DEFIED_WITHIN;
+        if stands && carried >= ARRIVES * sent && carried < SHRUNK * self.fitted {
             self.defied = DEFIED_TIMES;
         }
-        self.fitted = self.fitted.max(carried);
     }
 
     fn handle_reduced(&mut self, now: Micros) {

@@ -26,12 +26,14 @@ const MARGIN: f64 = 1.15;
 const WORTH: f64 = 1.05;
 /// Between two clusters; twice as long after each that found nothing, up to the most.
 const INTERVAL: Micros = 2 * SECOND;
-const MOST_INTERVAL: Micros = 64 * SECOND;
+const MOST_INTERVAL: Micros = 32 * SECOND;
 /// A cluster that arrives this much slower than it was sent has met the link's capacity.
-const SLOWED: f64 = 0.9;
+const SLOWED: f64 = 0.85;
 /// What is believed of an answer: the estimate may use this part of it, less where it met a limit.
 const BELIEVED: f64 = 0.95;
 const BELIEVED_AT_LIMIT: f64 = 0.85;
+/// Nor is more believed than this multiple of what the cluster was meant to be.
+const MOST_BELIEVED: f64 = 1.5;
 /// A cluster of which less than this arrived has no answer.
 const LEAST_ARRIVED: f64 = 0.6;
 /// If the rate must be reduced so soon after a cluster raised it, that was a mistake.
@@ -61,10 +63,38 @@ struct Cluster {
     // What is told of it.
     arrived: u64,
     told: u64,
-    /// The first arrival and its bytes, the last arrival.
-    arrivals: Option<(i64, u32, i64)>,
-    sendings: Option<(Micros, Micros)>,
-    last_bytes: u32,
+    began_arriving: Option<i64>,
+    arrivals: Line,
+    sendings: Line,
+}
+
+/// The line with the least squares through points of bytes so far and time: what jitter does to
+/// some packets counts for little, where the first and the last alone would be off by all of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    points: f64,
+    x: f64,
+    y: f64,
+    xx: f64,
+    xy: f64,
+}
+
+impl Line {
+    fn add(&mut self, bytes: u64, time: i64) {
+        let (x, y) = (bytes as f64, time as f64);
+        self.points += 1.0;
+        self.x += x;
+        self.y += y;
+        self.xx += x * x;
+        self.xy += x * y;
+    }
+
+    /// Bits a second; infinite where all came at once, none if there are no two points.
+    fn rate(&self) -> Option<f64> {
+        let spread = self.points * self.xx - self.x * self.x;
+        let slope = (self.points * self.xy - self.x * self.y) / spread;
+        (spread > 0.0).then(|| 8.0 * SECOND as f64 / slope.max(0.0))
+    }
 }
 
 /// Decides when to probe and reads the answers.
@@ -187,16 +217,13 @@ impl Prober {
         let Some(arrived) = arrived else {
             return;
         };
+        let began = *cluster.began_arriving.get_or_insert(arrived);
+        let since = sent.saturating_sub(cluster.began) as i64;
+        cluster.sendings.add(cluster.arrived, since);
         cluster.arrived += u64::from(bytes);
-        cluster.last_bytes = bytes;
-        cluster.arrivals = Some(match cluster.arrivals {
-            None => (arrived, bytes, arrived),
-            Some((first, first_bytes, last)) => (first, first_bytes, last.max(arrived)),
-        });
-        cluster.sendings = Some(match cluster.sendings {
-            None => (sent, sent),
-            Some((first, last)) => (first, last.max(sent)),
-        });
+        cluster
+            .arrivals
+            .add(cluster.arrived, arrived.saturating_sub(began));
     }
 
     /// The answer of the cluster, once all of it is told: what the estimate may be raised to.
@@ -245,9 +272,9 @@ impl Prober {
             sent: 0,
             arrived: 0,
             told: 0,
-            arrivals: None,
-            sendings: None,
-            last_bytes: 0,
+            began_arriving: None,
+            arrivals: Line::default(),
+            sendings: Line::default(),
         });
     }
 
@@ -263,26 +290,14 @@ impl Prober {
 
 impl Cluster {
     fn answer(&self) -> Option<f64> {
-        let (first_arrived, first_bytes, last_arrived) = self.arrivals?;
-        let (first_sent, last_sent) = self.sendings?;
         if (self.arrived as f64) < LEAST_ARRIVED * self.told as f64 {
             return None;
         }
-        let rate = |bytes: u64, span: Micros| {
-            (span > MILLISECOND).then(|| (bytes * 8 * SECOND) as f64 / span as f64)
-        };
-        let sent = rate(
-            self.arrived.saturating_sub(self.last_bytes.into()),
-            last_sent.saturating_sub(first_sent),
-        )?;
-        let span = last_arrived.saturating_sub(first_arrived).max(0) as Micros;
-        let arrived = rate(
-            self.arrived.saturating_sub(first_bytes.into()),
-            span.max(2 * MILLISECOND),
-        )?;
+        let (sent, arrived) = (self.sendings.rate()?, self.arrivals.rate()?);
+        let most = self.rate * MOST_BELIEVED;
         Some(match arrived < SLOWED * sent {
             true => arrived * BELIEVED_AT_LIMIT,
-            false => sent.min(arrived) * BELIEVED,
+            false => sent.min(arrived).min(most) * BELIEVED,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use tongbu_media::clock::MILLISECOND;
 
-use super::{Case, FlowConfig, Gilbert, LinkConfig, Source, Tcp};
+use super::{Case, FlowConfig, Gilbert, LinkConfig, Random, Source, Tcp};
 
 const M: f64 = 1e6;
 /// Sections 4.2 and 5: the path of the cases, one way, and its queue.
@@ -223,6 +223,44 @@ pub fn adsl(seed: u64) -> Case {
         out: 0.33,
     };
     profile("B rural ADSL", 4.0 * M, 0.5 * M, 30, 5, QUEUE, loss, seed)
+}
+
+/// A school's line, 10 Mbit/s, 30 ms: a camera in layers, beside whom neighbours download with so
+/// many connections between seconds 24 and 42.
+pub fn neighbours(connections: usize, seed: u64) -> Case {
+    let loss = Gilbert {
+        into: 0.005,
+        out: 0.995,
+    };
+    let queue = 150 * MILLISECOND;
+    let line = profile("A neighbours", 10.0 * M, 4.0 * M, 15, 5, queue, loss, seed);
+    let layers = vec![200e3, 450e3, 1.25 * M];
+    Case {
+        seconds: 60,
+        flows: vec![FlowConfig::new(Source::Layers(layers))],
+        tcps: vec![Tcp::long(24.0, 42.0); connections],
+        ..line
+    }
+}
+
+/// Rural 4G: 80 ms, 1% in bursts of three, a queue of 1.5 s; the rate is another each few seconds.
+pub fn rural_4g(seed: u64) -> Case {
+    let loss = Gilbert {
+        into: 0.003,
+        out: 0.3,
+    };
+    let queue = 1_500 * MILLISECOND;
+    let mut line = profile("C rural 4G", 3.0 * M, M, 40, 20, queue, loss, seed);
+    let mut random = Random::new(seed);
+    let mut at = 0.0;
+    line.there.rate.clear();
+    while at < 120.0 {
+        line.there.rate.push((at, (0.5 + 5.5 * random.part()) * M));
+        at += 1.0 + 4.0 * random.part();
+    }
+    let layers = vec![200e3, 450e3, 1.25 * M];
+    line.flows = vec![FlowConfig::new(Source::Layers(layers))];
+    line
 }
 
 /// A line whose queue is next to nothing: what is too much is lost at once.
