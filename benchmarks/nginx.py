@@ -28,7 +28,7 @@ def configured(folder: Path, node_port: int, port: int) -> str:
         "pid /run/nginx.pid": f"pid {folder}/nginx.pid",
         "/var/log/nginx/error.log": f"{folder}/error.log",
         "/var/cache/nginx/tongbu": f"{folder}/cache",
-        "/run/tongbu-permits": f"{folder}/permits",
+        "/etc/tongbu/?.lua": f"{CONFIG.parent}/?.lua",
     }.items():
         assert text.count(ours) == 1, ours
         text = text.replace(ours, theirs)
