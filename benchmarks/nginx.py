@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 CONFIG = Path(__file__).parents[1] / "deploy" / "nginx.conf"
+
+_MEMORY = Path("/dev/shm")
 
 
 def free_port() -> int:
@@ -18,7 +22,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def configured(folder: Path, node_port: int, port: int) -> str:
+def configured(folder: Path, memory: Path, node_port: int, port: int) -> str:
     """The configuration with what an operator would change, and nothing else."""
     text = CONFIG.read_text()
     for ours, theirs in {
@@ -28,6 +32,7 @@ def configured(folder: Path, node_port: int, port: int) -> str:
         "pid /run/nginx.pid": f"pid {folder}/nginx.pid",
         "/var/log/nginx/error.log": f"{folder}/error.log",
         "/var/cache/nginx/tongbu": f"{folder}/cache",
+        "/run/tongbu-live": f"{memory}/live",
         "/etc/tongbu/?.lua": f"{CONFIG.parent}/?.lua",
     }.items():
         assert text.count(ours) == 1, ours
@@ -41,7 +46,8 @@ async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Proc
     port = free_port()
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
-    config.write_text(configured(folder, node_port, port))
+    memory = Path(tempfile.mkdtemp(prefix="tongbu-live-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    config.write_text(configured(folder, memory, node_port, port))
     own = "user root;" if os.geteuid() == 0 else ""  # nobody else may read that folder
     paths = "".join(
         f"{name}_temp_path {folder}/{name};"
@@ -57,6 +63,7 @@ async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Proc
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+        shutil.rmtree(memory)
 
 
 async def _until_listening(process: Process, port: int) -> None:

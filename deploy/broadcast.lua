@@ -61,13 +61,15 @@ end
 
 -- Returns for those who may see the lesson only.
 local function permit(var)
-    local token = (var.http_authorization or "") .. " " .. (var.cookie_tongbu_token or "")
-    local key = var.lesson .. " " .. token
-    if permits:get(key) then
+    local asker = var.asker
+    if permits:get(asker) then
         return
     end
-    local answer = once("permit " .. key, function()
-        return ask_permission(key)
+    if var.lesson == "" then
+        ngx.exit(404)
+    end
+    local answer = once("permit " .. asker, function()
+        return ask_permission(asker)
     end)
     local status = answer and answer.status or 504
     if status == 204 then
@@ -101,18 +103,12 @@ end
 
 -- Returns when the cache has it, or when nginx may try as best it can.
 local function arrive(var)
-    local uri, segment = var.uri, var.arg__hls_msn
-    if ngx.req.get_method() ~= "GET" or not (segment or uri:find("/%d[%d.]*%.m4s$")) then
+    local key = var.wanted
+    if fetched:get(key) == 1 then
         return
     end
-    local key = table.concat({ -- what proxy_cache_key says
-        uri,
-        segment or "",
-        var.arg__hls_part or "",
-        var.arg__hls_skip or "",
-        var.arg_opus or "",
-    }, " ")
-    if fetched:get(key) == 1 then
+    local uri = var.uri
+    if ngx.req.get_method() ~= "GET" or not (var.arg__hls_msn or uri:find("/%d[%d.]*%.m4s$")) then
         return
     end
     local arguments = var.args
