@@ -46,7 +46,9 @@ async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Proc
     port = free_port()
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
-    memory = Path(tempfile.mkdtemp(prefix="tongbu-live-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    memory = Path(
+        tempfile.mkdtemp(prefix="tongbu-live-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    )
     config.write_text(configured(folder, memory, node_port, port))
     own = "user root;" if os.geteuid() == 0 else ""  # nobody else may read that folder
     paths = "".join(
