@@ -106,6 +106,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Hang up."""
+        self._waiter = None
         if self._transport:
             self._transport.abort()
 
