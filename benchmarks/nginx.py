@@ -22,11 +22,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def configured(folder: Path, memory: Path, node_port: int, port: int) -> str:
+def configured(folder: Path, memory: Path, node_port: int, port: int, workers: int = 1) -> str:
     """The configuration with what an operator would change, and nothing else."""
     text = CONFIG.read_text()
     for ours, theirs in {
-        "worker_processes auto": "worker_processes 1",
+        "worker_processes auto": f"worker_processes {workers}",
         "server 127.0.0.1:7880": f"server 127.0.0.1:{node_port}",
         "listen 80;": f"listen 127.0.0.1:{port};",
         "pid /run/nginx.pid": f"pid {folder}/nginx.pid",
@@ -41,7 +41,9 @@ def configured(folder: Path, memory: Path, node_port: int, port: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Process]]:
+async def running(
+    folder: Path, node_port: int, workers: int = 1
+) -> AsyncIterator[tuple[str, Process]]:
     """Its URL, while it runs before a node on that port."""
     port = free_port()
     folder.mkdir(exist_ok=True)
@@ -49,7 +51,7 @@ async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Proc
     memory = Path(
         tempfile.mkdtemp(prefix="tongbu-live-", dir=_MEMORY if _MEMORY.is_dir() else None)
     )
-    config.write_text(configured(folder, memory, node_port, port))
+    config.write_text(configured(folder, memory, node_port, port, workers))
     own = "user root;" if os.geteuid() == 0 else ""  # nobody else may read that folder
     paths = "".join(
         f"{name}_temp_path {folder}/{name};"
