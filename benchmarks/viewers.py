@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 _HEADERS_END = b"\r\n\r\n"
-_PART = re.compile(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="((\d+)\.(\d+)\.m4s)"')
+_HINT = re.compile(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="(\d+)\.(\d+)\.m4s"')
+_LISTED = re.compile(r'#EXT-X-PART:[^\n]*URI="([^"]+)"')
 
 
 # What Chromium says beside the path and the cookie.
@@ -122,7 +123,7 @@ class Connection(asyncio.Protocol):
             lower = head.lower()
             at = lower.find(b"content-length:")
             if at < 0 and self.status != 204:
-                raise ValueError("an answer without Content-Length")
+                raise ValueError(f"an answer without Content-Length: {head.decode()}")
             self._left = int(lower[at + 15 :].split(b"\r\n", 1)[0])
         self._left -= len(data)
         self._tally.bytes += len(data)
@@ -134,32 +135,43 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a playlist brought."""
+
+    newest: str
+    """The part that it lists last."""
+    segment: int
+    """Of what it hints at, which is what the next playlist is asked to have."""
+    part: int
+    at: float
+    """When the scout read it, by the monotonic clock."""
+
+
 class Rendition:
-    """What comes next in one rendition, as the scout read it."""
+    """How one rendition grows, as the scout reads it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.hints: list[tuple[int, int, str]] = []
-        """(segment, part, URI), each after the one before."""
-        self.seen_at: dict[str, float] = {}
+        self.steps: list[Step] = []
         self._grown = asyncio.Event()
 
     def learn(self, text: str) -> None:
-        """From a playlist: the part that is hinted at."""
-        match = _PART.search(text)
-        if match is None:
-            raise ValueError("a playlist without a hint: is the lesson over?")
-        hint = int(match[2]) - 1, int(match[3]), match[1]
-        if not self.hints or hint != self.hints[-1]:
-            self.hints.append(hint)
+        """From a playlist."""
+        hint, listed = _HINT.search(text), _LISTED.findall(text)
+        if hint is None or not listed:
+            raise ValueError("a playlist without parts: is the lesson over?")
+        step = Step(listed[-1], int(hint[1]) - 1, int(hint[2]), time.monotonic())
+        if not self.steps or step.newest != self.steps[-1].newest:
+            self.steps.append(step)
             self._grown.set()
             self._grown = asyncio.Event()
 
-    async def after(self, number: int) -> tuple[int, int, str]:
-        """The hint with this number, when there is one."""
-        while number >= len(self.hints):
+    async def step(self, number: int) -> Step:
+        """The step with this number, when it is made."""
+        while number >= len(self.steps):
             await self._grown.wait()
-        return self.hints[number]
+        return self.steps[number]
 
 
 class Crowd:
@@ -225,19 +237,17 @@ class Crowd:
         *,
         watched: bool,
     ) -> None:
-        number = len(rendition.hints) - 1
-        uri = ""
+        number = len(rendition.steps) - 1
+        step = rendition.steps[number]
         while True:
-            segment, part, following = await rendition.after(number)
-            playlists.send(self._target.request(_reload(rendition, segment, part), token))
-            await parts.answer()
-            if watched and uri in rendition.seen_at:
-                late = parts.arrived - rendition.seen_at[uri]
-                self.tally.late_ms.append(late * 1_000)
+            playlists.send(self._target.request(_reload(rendition, step), token))
             await playlists.answer()
-            parts.send(self._target.request(f"{rendition.name}/{following}", token))
-            uri = following
+            await parts.answer()
+            if watched and parts.arrived:
+                self.tally.late_ms.append((parts.arrived - step.at) * 1_000)
             number += 1
+            step = await rendition.step(number)
+            parts.send(self._target.request(f"{rendition.name}/{step.newest}", token))
 
 
 class _Scout:
@@ -257,10 +267,9 @@ class _Scout:
     async def follow(self, rendition: Rendition) -> None:
         """From then on."""
         while True:
-            segment, part, uri = rendition.hints[-1]
-            await self.read(rendition, _reload(rendition, segment, part))
-            rendition.seen_at[uri] = time.monotonic()
+            await self.read(rendition, _reload(rendition, rendition.steps[-1]))
 
 
-def _reload(rendition: Rendition, segment: int, part: int) -> str:
-    return f"{rendition.name}/index.m3u8?_HLS_msn={segment}&_HLS_part={part}&_HLS_skip=YES"
+def _reload(rendition: Rendition, step: Step) -> str:
+    place = f"_HLS_msn={step.segment}&_HLS_part={step.part}"
+    return f"{rendition.name}/index.m3u8?{place}&_HLS_skip=YES"

@@ -118,6 +118,7 @@ local function arrive(var)
     if answer and SHARED[answer.status] then
         ngx.status = answer.status
         ngx.header["Content-Type"] = answer.header["Content-Type"]
+        ngx.header["Content-Length"] = #answer.body
         ngx.print(answer.body)
         ngx.exit(ngx.OK)
     end
