@@ -11,15 +11,19 @@
 -- 3. All are then served by nginx from its cache. Who comes here without luck (a node that hangs, a
 --    cache that has thrown it out) still finds `proxy_cache_lock` there.
 
+local lrucache = require "resty.lrucache"
 local semaphore = require "ngx.semaphore"
 
 local PATIENCE = 20 -- seconds; the node lets nobody wait for longer than 18
 local LOOK = 0.005 -- seconds between looks at what another worker fetches
 local KEPT = 30 -- seconds in which what was fetched is believed to be in the cache
+local SEEN = 5 -- seconds more in which a worker believes so without a look
 local SHARED = { [400] = true, [404] = true, [502] = true, [503] = true, [504] = true }
 
 local permits = ngx.shared.permits -- lesson and token -> true
 local fetched = ngx.shared.fetched -- key in the cache -> 0 (somebody is at it) or 1 (it is there)
+local permitted = assert(lrucache.new(16384)) -- of this worker: what it need not look up there
+local present = assert(lrucache.new(16384))
 local flights = {} -- of this worker: key -> who is at it
 
 local M = {}
@@ -62,7 +66,14 @@ end
 -- Returns for those who may see the lesson only.
 local function permit(var)
     local asker = var.asker
+    if permitted:get(asker) then
+        return
+    end
     if permits:get(asker) then
+        local left = permits:ttl(asker)
+        if left and left > 0 then
+            permitted:set(asker, true, left)
+        end
         return
     end
     if var.lesson == "" then
@@ -104,7 +115,11 @@ end
 -- Returns when the cache has it, or when nginx may try as best it can.
 local function arrive(var)
     local key = var.wanted
+    if present:get(key) then
+        return
+    end
     if fetched:get(key) == 1 then
+        present:set(key, true, SEEN)
         return
     end
     local uri = var.uri
