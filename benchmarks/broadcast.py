@@ -110,7 +110,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def quick(options: argparse.Namespace) -> None:
     """Less of it, for a look."""
     options.seconds, options.crowd_seconds = min(options.seconds, 8), min(options.crowd_seconds, 5)
-    options.viewers = min(options.viewers, 60)
+    options.viewers, options.beside = min(options.viewers, 60), min(options.beside, 20)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
