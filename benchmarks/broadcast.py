@@ -3,12 +3,14 @@
 A node with its recorder, nginx before it with the configuration that we ship, and a lesson of one
 camera (720p30 H264, 1.5 Mbit/s) and one microphone. Two runs:
 
-- latency: a teacher publishes by WHIP, hls.js in Chromium plays by LL-HLS through nginx. Each shown
-  frame's time in the lesson and the playlist's PROGRAM-DATE-TIME say when the teacher's packet came
-  to the node; what a camera and an encoder take before that is not in it (some 40 ms in a browser);
-- viewers: a journal grows in real time, and a bounded crowd asks nginx for what players ask:
-  both playlists and both parts, five times a second each. `viewers_per_core` is what one core of
-  nginx would serve at the CPU time that it took for each of the crowd.
+- latency: a teacher publishes by WHIP, hls.js in Chromium plays by LL-HLS through nginx, among a
+  small crowd. Each shown frame's time in the lesson and the playlist's PROGRAM-DATE-TIME say when
+  the teacher's packet came to the node; what a camera and an encoder take before that is not in it
+  (some 40 ms in a browser);
+- viewers: a journal grows in real time, and a bounded crowd asks nginx for what hls.js asks for
+  (`benchmarks.viewers`). `viewers_per_core` is what one core of nginx would serve at the CPU time
+  that it took for each of the crowd; `part_late` is how much later a viewer has a whole part than
+  somebody beside the node knows of it. Plain HTTP: TLS is the operator's, and costs more.
 """
 
 import argparse
@@ -100,6 +102,7 @@ _LOG = logging.getLogger(__name__)
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument("--seconds", type=float, default=30.0, help="that a browser watches")
+    parser.add_argument("--beside", type=int, default=40, help="who watch beside the browser")
     parser.add_argument("--viewers", type=int, default=150, help="of the crowd")
     parser.add_argument("--crowd-seconds", type=float, default=15.0, help="that it watches")
 
@@ -107,20 +110,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def quick(options: argparse.Namespace) -> None:
     """Less of it, for a look."""
     options.seconds, options.crowd_seconds = min(options.seconds, 8), min(options.crowd_seconds, 5)
-    options.viewers = min(options.viewers, 60)
+    options.viewers, options.beside = min(options.viewers, 60), min(options.beside, 20)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """One answer."""
     _LOG.info("coding the clip")
     clip = recorded.clip()
-    latency = asyncio.run(_latency(clip, options.seconds))
+    latency = asyncio.run(_latency(clip, options.seconds, options.beside))
     crowd = uvloop.run(_viewers(clip, options.viewers, options.crowd_seconds))
     cores = f"nginx, node and worker on {SERVER_CORE}, crowd on {GENERATOR_CORE}; browser on all"
     return {**latency, **crowd, "conditions": conditions() | {"cores_used": cores}}
 
 
-async def _latency(clip: recorded.Clip, seconds: float) -> dict[str, Any]:
+async def _latency(clip: recorded.Clip, seconds: float, beside: int) -> dict[str, Any]:
     """Teach by WHIP, and watch in Chromium."""
     async with _school() as (node, url, api, folder, _):
         file = folder / "clip.mp4"
@@ -132,7 +135,9 @@ async def _latency(clip: recorded.Clip, seconds: float) -> dict[str, Any]:
             try:
                 lesson_id = await _live(api)
                 _LOG.info("a browser watches for %d s", seconds)
-                seen = await _watch(url, lesson_id, await api.become("school", LESSON), seconds)
+                async with _crowd(api, url, lesson_id, beside):
+                    token = await api.become("school", LESSON)
+                    seen = await _watch(url, lesson_id, token, seconds)
             finally:
                 await lesson.stop()
     late = sorted(seen["late"])
@@ -190,47 +195,62 @@ async def _viewers(clip: recorded.Clip, viewers: int, seconds: float) -> dict[st
         writing = asyncio.create_task(_write(folder / "data" / "lessons" / lesson_id, clip))
         try:
             await _live(api)
-            token = await api.become("school", LESSON)
-            host, _, port = url.removeprefix("http://").partition(":")
-            crowd = Crowd(Target(host, int(port), f"/archive/{lesson_id}/media/", token))
             _LOG.info("%d viewers", viewers)
             with on_core(GENERATOR_CORE):
-                return await _crowd(crowd, viewers, seconds, node, process.pid)
+                async with _crowd(api, url, lesson_id, viewers) as crowd:
+                    return await _measure(crowd, viewers, seconds, node, process.pid)
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
 
 
-async def _crowd(
-    crowd: Crowd, viewers: int, seconds: float, node: Node, nginx_pid: int
-) -> dict[str, Any]:
+@contextlib.asynccontextmanager
+async def _crowd(api: Api, url: str, lesson_id: str, viewers: int) -> AsyncIterator[Crowd]:
+    """So many before nginx at `url`, each with a token; one beside, at the node itself."""
+    tokens = [await api.become("school", LESSON, f"school {n}") for n in range(viewers)]
+    crowd = Crowd(_target(url, lesson_id))
     try:
-        await crowd.gather(viewers)
-        await asyncio.sleep(2)
-        tally = crowd.tally
-        tally.late_ms.clear()
-        began, answers, size = time.monotonic(), tally.answers, tally.bytes
-        before = _cpu(nginx_pid), sum(cpu_us(node.process.pid)) / 1e6
-        await asyncio.sleep(seconds)
-        crowd.check()
-        elapsed = time.monotonic() - began
-        used = _cpu(nginx_pid) - before[0]
-        late = sorted(tally.late_ms) or [0.0]
-        return {
-            "viewers": viewers,
-            "viewers_per_core": round(viewers * elapsed / used),
-            "requests_per_s": round((tally.answers - answers) / elapsed),
-            "requests_per_s_and_viewer": round((tally.answers - answers) / elapsed / viewers, 1),
-            "mbit_per_s": round((tally.bytes - size) * 8 / elapsed / 1e6),
-            "nginx_cpu_us_per_request": round(used * 1e6 / (tally.answers - answers), 1),
-            "nginx_cores": round(used / elapsed, 3),
-            "node_cores": round((sum(cpu_us(node.process.pid)) / 1e6 - before[1]) / elapsed, 3),
-            "refused": tally.refused,
-            "part_late_p50_ms": round(statistics.median(late), 1),
-            "part_late_p95_ms": round(late[int(len(late) * 0.95)], 1),
-        }
+        await crowd.gather(tokens, _target(api.url, lesson_id))
+        yield crowd
     finally:
         await crowd.leave()
+
+
+def _target(url: str, lesson_id: str) -> Target:
+    host, _, port = url.removeprefix("http://").partition(":")
+    return Target(host, int(port), f"/archive/{lesson_id}/media/")
+
+
+async def _measure(
+    crowd: Crowd, viewers: int, seconds: float, node: Node, nginx_pid: int
+) -> dict[str, Any]:
+    await asyncio.sleep(2)
+    tally = crowd.tally
+    tally.late_ms.clear()
+    began, answers, size, asked = time.monotonic(), tally.answers, tally.bytes, tally.asked
+    before = _cpu(nginx_pid), sum(cpu_us(node.process.pid)) / 1e6
+    await asyncio.sleep(seconds)
+    crowd.check()
+    elapsed = time.monotonic() - began
+    used = _cpu(nginx_pid) - before[0]
+    answers = tally.answers - answers
+    late = sorted(tally.late_ms) or [0.0]
+    return {
+        "viewers": viewers,
+        "viewers_per_core": round(viewers * elapsed / used),
+        "requests_per_s": round(answers / elapsed),
+        "requests_per_s_and_viewer": round(answers / elapsed / viewers, 1),
+        "requests_per_s_and_core": round(answers / used),
+        "mbit_per_s": round((tally.bytes - size) * 8 / elapsed / 1e6),
+        "body_bytes_per_s_and_viewer": round((tally.bytes - size) / elapsed / viewers),
+        "bytes_per_request": round((tally.asked - asked) / answers),
+        "nginx_cpu_us_per_request": round(used * 1e6 / answers, 1),
+        "nginx_cores": round(used / elapsed, 3),
+        "node_cores": round((sum(cpu_us(node.process.pid)) / 1e6 - before[1]) / elapsed, 3),
+        "refused": tally.refused,
+        "part_late_p50_ms": round(statistics.median(late), 1),
+        "part_late_p95_ms": round(late[int(len(late) * 0.95)], 1),
+    }
 
 
 def _cpu(parent: int) -> float:

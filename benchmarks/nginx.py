@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 CONFIG = Path(__file__).parents[1] / "deploy" / "nginx.conf"
+
+_MEMORY = Path("/dev/shm")
 
 
 def free_port() -> int:
@@ -18,17 +22,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def configured(folder: Path, node_port: int, port: int) -> str:
+def configured(folder: Path, memory: Path, node_port: int, port: int, workers: int = 1) -> str:
     """The configuration with what an operator would change, and nothing else."""
     text = CONFIG.read_text()
     for ours, theirs in {
-        "worker_processes auto": "worker_processes 1",
+        "worker_processes auto": f"worker_processes {workers}",
         "server 127.0.0.1:7880": f"server 127.0.0.1:{node_port}",
         "listen 80;": f"listen 127.0.0.1:{port};",
         "pid /run/nginx.pid": f"pid {folder}/nginx.pid",
         "/var/log/nginx/error.log": f"{folder}/error.log",
         "/var/cache/nginx/tongbu": f"{folder}/cache",
-        "/run/tongbu-permits": f"{folder}/permits",
+        "/run/tongbu-live": f"{memory}/live",
+        "/etc/tongbu/?.lua": f"{CONFIG.parent}/?.lua",
     }.items():
         assert text.count(ours) == 1, ours
         text = text.replace(ours, theirs)
@@ -36,12 +41,17 @@ def configured(folder: Path, node_port: int, port: int) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Process]]:
+async def running(
+    folder: Path, node_port: int, workers: int = 1
+) -> AsyncIterator[tuple[str, Process]]:
     """Its URL, while it runs before a node on that port."""
     port = free_port()
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
-    config.write_text(configured(folder, node_port, port))
+    memory = Path(
+        tempfile.mkdtemp(prefix="tongbu-live-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    )
+    config.write_text(configured(folder, memory, node_port, port, workers))
     own = "user root;" if os.geteuid() == 0 else ""  # nobody else may read that folder
     paths = "".join(
         f"{name}_temp_path {folder}/{name};"
@@ -57,6 +67,7 @@ async def running(folder: Path, node_port: int) -> AsyncIterator[tuple[str, Proc
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+        shutil.rmtree(memory)
 
 
 async def _until_listening(process: Process, port: int) -> None:

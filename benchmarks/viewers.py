@@ -1,37 +1,52 @@
 """Viewers of a live lesson by LL-HLS, as many as a process can be: they ask, and decode nothing.
 
-Each viewer asks as a player does: for both renditions the next playlist (blocking reload, delta)
-and the part that is hinted at, each on a connection of its own that is kept. One scout reads the
-playlists, so that all know which part is next; the others only take what comes.
+Each viewer asks as hls.js does (its requests in Chromium were looked at: as many, as large, on as
+many connections): for both renditions the next playlist (blocking reload, delta), and when that is
+there the part that it lists, with a token of the viewer's own. One scout, who is before the cache
+that is measured, reads the playlists, so that all know which part is next; the others only take
+what comes.
 """
 
 import asyncio
 import gzip
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import cast
 
 _HEADERS_END = b"\r\n\r\n"
-_PART = re.compile(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="((\d+)\.(\d+)\.m4s)"')
+_HINT = re.compile(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="(\d+)\.(\d+)\.m4s"')
+_LISTED = re.compile(r'#EXT-X-PART:[^\n]*URI="([^"]+)"')
+
+
+# What Chromium says beside the path and the cookie.
+_HEADERS = (
+    'Connection: keep-alive\r\nsec-ch-ua-platform: "Linux"\r\n'
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/156.0.0.0 Safari/537.36\r\n"
+    'sec-ch-ua: "Chromium";v="156", "Not.A/Brand";v="24"\r\nsec-ch-ua-mobile: ?0\r\n'
+    "Accept: */*\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n"
+    "Sec-Fetch-Dest: empty\r\nReferer: {referer}\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+    "Accept-Language: en-US,en;q=0.9\r\n"
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom to ask, and as whom."""
+    """Whom to ask."""
 
     host: str
     port: int
     media: str
     """The path of the lesson's media folder, with a slash at its end."""
-    token: str
 
-    def request(self, path: str) -> bytes:
+    def request(self, path: str, token: str) -> bytes:
         """The request's bytes."""
+        host = f"{self.host}:{self.port}"
         return (
-            f"GET {self.media}{path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
-            f"Accept-Encoding: gzip\r\nCookie: tongbu_token={self.token}\r\n\r\n"
+            f"GET {self.media}{path} HTTP/1.1\r\nHost: {host}\r\n"
+            f"{_HEADERS.format(referer=f'http://{host}/')}Cookie: tongbu_token={token}\r\n\r\n"
         ).encode()
 
 
@@ -42,8 +57,10 @@ class Tally:
     answers: int = 0
     bytes: int = 0
     refused: int = 0
+    asked: int = 0
+    """Bytes of requests."""
     late_ms: list[float] = field(default_factory=list)
-    """How much later than the scout a viewer has a part, of one in 16."""
+    """How much later than the scout knows of a part a viewer has it, of one in 16."""
 
 
 class Connection(asyncio.Protocol):
@@ -58,6 +75,8 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._keep = False
         self.status = 0
+        self.arrived = 0.0
+        """When the last answer was whole, by the monotonic clock."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready to ask."""
@@ -68,19 +87,27 @@ class Connection(asyncio.Protocol):
         if self._waiter and not self._waiter.done():
             self._waiter.set_exception(ConnectionError("the server hung up"))
 
-    async def ask(self, request: bytes, *, keep: bool = False) -> bytes:
-        """Send, and wait for the whole answer; its body, if it is to be kept."""
+    def send(self, request: bytes, *, keep: bool = False) -> None:
+        """Ask; the answer before must be there. The next one's body is kept on demand."""
         assert self._transport is not None
         self._keep, self._body = keep, []
         self._waiter = asyncio.get_running_loop().create_future()
+        self._tally.asked += len(request)
         self._transport.write(request)
+
+    async def answer(self) -> bytes:
+        """Wait for the whole answer; its body, if it is to be kept."""
+        if self._waiter is None:
+            return b""
         await self._waiter
+        self._waiter = None
         self._tally.answers += 1
         self._tally.refused += self.status != 200
         return b"".join(self._body)
 
     def close(self) -> None:
         """Hang up."""
+        self._waiter = None
         if self._transport:
             self._transport.abort()
 
@@ -96,7 +123,7 @@ class Connection(asyncio.Protocol):
             lower = head.lower()
             at = lower.find(b"content-length:")
             if at < 0 and self.status != 204:
-                raise ValueError("an answer without Content-Length")
+                raise ValueError(f"an answer without Content-Length: {head.decode()}")
             self._left = int(lower[at + 15 :].split(b"\r\n", 1)[0])
         self._left -= len(data)
         self._tally.bytes += len(data)
@@ -104,35 +131,47 @@ class Connection(asyncio.Protocol):
             self._body.append(data)
         if self._left <= 0 and self._waiter and not self._waiter.done():
             self._left = 0
+            self.arrived = time.monotonic()
             self._waiter.set_result(None)
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a playlist brought."""
+
+    newest: str
+    """The part that it lists last."""
+    segment: int
+    """Of what it hints at, which is what the next playlist is asked to have."""
+    part: int
+    at: float
+    """When the scout read it, by the monotonic clock."""
+
+
 class Rendition:
-    """What comes next in one rendition, as the scout read it."""
+    """How one rendition grows, as the scout reads it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.hints: list[tuple[int, int, str]] = []
-        """(segment, part, URI), each after the one before."""
-        self.seen_at: dict[str, float] = {}
+        self.steps: list[Step] = []
         self._grown = asyncio.Event()
 
     def learn(self, text: str) -> None:
-        """From a playlist: the part that is hinted at."""
-        match = _PART.search(text)
-        if match is None:
-            raise ValueError("a playlist without a hint: is the lesson over?")
-        hint = int(match[2]) - 1, int(match[3]), match[1]
-        if not self.hints or hint != self.hints[-1]:
-            self.hints.append(hint)
+        """From a playlist."""
+        hint, listed = _HINT.search(text), _LISTED.findall(text)
+        if hint is None or not listed:
+            raise ValueError("a playlist without parts: is the lesson over?")
+        step = Step(listed[-1], int(hint[1]) - 1, int(hint[2]), time.monotonic())
+        if not self.steps or step.newest != self.steps[-1].newest:
+            self.steps.append(step)
             self._grown.set()
             self._grown = asyncio.Event()
 
-    async def after(self, number: int) -> tuple[int, int, str]:
-        """The hint with this number, when there is one."""
-        while number >= len(self.hints):
+    async def step(self, number: int) -> Step:
+        """The step with this number, when it is made."""
+        while number >= len(self.steps):
             await self._grown.wait()
-        return self.hints[number]
+        return self.steps[number]
 
 
 class Crowd:
@@ -145,17 +184,20 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
         self._connections: list[Connection] = []
 
-    async def gather(self, viewers: int) -> None:
-        """Seat them; returns when the scout has read a playlist of each rendition."""
+    async def gather(self, tokens: list[str], scouted: Target | None = None) -> None:
+        """Seat a viewer for each token; returns when the scout has read a playlist of each.
+
+        The scout asks `scouted`, if that is another server, with the first token.
+        """
         for rendition in self._renditions:
-            connection = await self._connect(Tally())
-            await self._read(connection, rendition, f"{rendition.name}/index.m3u8")
-            self._start(self._scout(connection, rendition))
-        for number in range(viewers):
+            scout = _Scout(await self._connect(scouted), scouted or self._target, tokens[0])
+            await scout.read(rendition, f"{rendition.name}/index.m3u8")
+            self._start(scout.follow(rendition))
+        for number, token in enumerate(tokens):
             for rendition in self._renditions:
                 playlists, parts = await self._connect(), await self._connect()
-                self._start(self._reload(playlists, rendition))
-                self._start(self._load(parts, rendition, watched=number % 16 == 0))
+                watched = number % 16 == 0
+                self._start(self._watch(playlists, parts, rendition, token, watched=watched))
             if number % 50 == 49:
                 await asyncio.sleep(0.1)
 
@@ -173,43 +215,61 @@ class Crowd:
         for connection in self._connections:
             connection.close()
 
-    async def _connect(self, tally: Tally | None = None) -> Connection:
-        make: Callable[[], Connection] = lambda: Connection(tally or self.tally)  # noqa: E731
+    async def _connect(self, scouted: Target | None = None) -> Connection:
+        tally = Tally() if scouted else self.tally
+        target = scouted or self._target
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(make, self._target.host, self._target.port)
+        _, connection = await loop.create_connection(
+            lambda: Connection(tally), target.host, target.port
+        )
         self._connections.append(connection)
         return connection
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
 
-    async def _read(self, connection: Connection, rendition: Rendition, path: str) -> None:
-        body = await connection.ask(self._target.request(path), keep=True)
+    async def _watch(
+        self,
+        playlists: Connection,
+        parts: Connection,
+        rendition: Rendition,
+        token: str,
+        *,
+        watched: bool,
+    ) -> None:
+        number = len(rendition.steps) - 1
+        step = rendition.steps[number]
+        while True:
+            playlists.send(self._target.request(_reload(rendition, step), token))
+            await playlists.answer()
+            await parts.answer()
+            if watched and parts.arrived:
+                self.tally.late_ms.append((parts.arrived - step.at) * 1_000)
+            number += 1
+            step = await rendition.step(number)
+            parts.send(self._target.request(f"{rendition.name}/{step.newest}", token))
+
+
+class _Scout:
+    """Who reads what the others only take."""
+
+    def __init__(self, connection: Connection, target: Target, token: str) -> None:
+        self._connection = connection
+        self._target = target
+        self._token = token
+
+    async def read(self, rendition: Rendition, path: str) -> None:
+        """Learn from a playlist which part is next."""
+        self._connection.send(self._target.request(path, self._token), keep=True)
+        body = await self._connection.answer()
         rendition.learn((gzip.decompress(body) if body[:1] == b"\x1f" else body).decode())
 
-    async def _scout(self, connection: Connection, rendition: Rendition) -> None:
+    async def follow(self, rendition: Rendition) -> None:
+        """From then on."""
         while True:
-            segment, part, uri = rendition.hints[-1]
-            await self._read(connection, rendition, _reload(rendition, segment, part))
-            rendition.seen_at[uri] = time.monotonic()
-
-    async def _reload(self, connection: Connection, rendition: Rendition) -> None:
-        number = len(rendition.hints) - 1
-        while True:
-            segment, part, _ = await rendition.after(number)
-            await connection.ask(self._target.request(_reload(rendition, segment, part)))
-            number += 1
-
-    async def _load(self, connection: Connection, rendition: Rendition, *, watched: bool) -> None:
-        number = len(rendition.hints) - 1
-        while True:
-            _, _, uri = await rendition.after(number)
-            await connection.ask(self._target.request(f"{rendition.name}/{uri}"))
-            number += 1
-            if watched and uri in rendition.seen_at:
-                late = time.monotonic() - rendition.seen_at[uri]
-                self.tally.late_ms.append(late * 1_000)
+            await self.read(rendition, _reload(rendition, rendition.steps[-1]))
 
 
-def _reload(rendition: Rendition, segment: int, part: int) -> str:
-    return f"{rendition.name}/index.m3u8?_HLS_msn={segment}&_HLS_part={part}&_HLS_skip=YES"
+def _reload(rendition: Rendition, step: Step) -> str:
+    place = f"_HLS_msn={step.segment}&_HLS_part={step.part}"
+    return f"{rendition.name}/index.m3u8?{place}&_HLS_skip=YES"

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the tests drive and no package manager of a language brings: Debian's Chromium and Firefox, nginx and
-# its RTMP module, a font with Chinese, network namespaces, GStreamer's WebRTC, RTSP and SRT with their Python
+# its Lua and RTMP modules, a font with Chinese, network namespaces, GStreamer's WebRTC, RTSP and SRT with their Python
 # bindings, PostgreSQL, ffprobe as a second reader of archives, and valgrind, which counts instructions.
 set -eu
 
 packages="chromium ffmpeg firefox-esr fonts-noto-cjk iproute2 nginx-light python3-gi gir1.2-gst-plugins-bad-1.0 \
 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-gstreamer1.0-plugins-ugly gstreamer1.0-nice gir1.2-gst-rtsp-server-1.0 libnginx-mod-rtmp postgresql valgrind"
+gstreamer1.0-plugins-ugly gstreamer1.0-nice gir1.2-gst-rtsp-server-1.0 libnginx-mod-http-lua \
+libnginx-mod-rtmp postgresql valgrind"
 
 missing=""
 for package in $packages; do

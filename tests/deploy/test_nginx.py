@@ -1,6 +1,7 @@
 """The nginx configuration that we ship, before a node with a live lesson: real requests."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -54,7 +55,7 @@ def authorize(request: web.Request, lesson: str | None, admin: bool) -> None:
     """The token is the name of the lesson that one may see."""
     token = request.cookies.get("tongbu_token")
     if token is None:
-        raise web.HTTPUnauthorized
+        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
     if quote(lesson or "") != token:
         raise web.HTTPForbidden
 
@@ -94,17 +95,23 @@ def cookie_header(cookies: dict[str, str]) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
 
 
-@pytest.fixture
-async def school(tmp_path: Path) -> AsyncIterator[School]:
-    node = Node(tmp_path)
+@contextlib.asynccontextmanager
+async def open_school(folder: Path, workers: int = 1) -> AsyncIterator[School]:
+    node = Node(folder)
     node.teach(400)
     node.teach(400, CHINESE)
     async with (
         TestServer(node.app) as server,
-        nginx.running(tmp_path / "nginx", server.port or 0) as (url, _),
+        nginx.running(folder / "nginx", server.port or 0, workers) as (url, _),
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
         yield School(node, url, http)
+
+
+@pytest.fixture
+async def school(tmp_path: Path) -> AsyncIterator[School]:
+    async with open_school(tmp_path) as school:
+        yield school
 
 
 async def wait_for(condition: Callable[[], bool]) -> None:
@@ -136,6 +143,58 @@ async def test_a_hundred_who_wait_for_a_playlist_are_one_request(school: School)
     assert school.upstream(path) == 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_who_waits_is_woken_not_left_to_look_now_and_then(tmp_path: Path, workers: int):
+    """nginx's own lock lets them look every 500 ms: they would come in long after these."""
+    async with open_school(tmp_path, workers) as school:
+        for _ in range(3):
+            hint = f"camera/{(await school.playlist()).hint}"
+            waiting = [asyncio.create_task(school.get(hint)) for _ in range(30)]
+            await wait_for(lambda hint=hint: school.upstream(hint) == 1)
+            school.node.teach(40)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for _ in range(100):  # more than a starved second worker needs to look up
+                assert (await school.get(hint)).status == 200
+                if all(task.done() for task in waiting):
+                    break
+            assert all(task.done() for task in waiting)
+            assert {(await task).status for task in waiting} == {200}
+            assert school.upstream(hint) == 1
+
+
+async def test_who_came_first_and_leaves_does_not_leave_the_others_waiting(school: School):
+    hint = f"camera/{(await school.playlist()).hint}"
+    first = asyncio.create_task(school.get(hint))
+    await wait_for(lambda: school.upstream(hint) == 1)
+    waiting = [asyncio.create_task(school.get(hint)) for _ in range(20)]
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    school.node.teach(40)
+    assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+    assert school.upstream(hint) == 1
+
+
+async def test_many_who_ask_for_what_will_not_come_are_told(school: School):
+    path = "camera/index.m3u8?_HLS_msn=9999"
+    answers = await asyncio.gather(*(school.get(path) for _ in range(50)))
+    assert {answer.status for answer in answers} == {400}
+    assert {(await answer.json())["error"] for answer in answers} == {
+        "The lesson is not that far by a long way."
+    }
+    assert school.upstream(path) < 50
+
+
+async def test_who_may_not_see_a_lesson_does_not_wait_for_it_either(school: School):
+    hint = f"camera/{(await school.playlist()).hint}"
+    waiting = asyncio.create_task(school.get(hint))
+    await wait_for(lambda: school.upstream(hint) == 1)
+    assert (await school.get(hint, token=None)).status == 401
+    assert (await school.get(hint, token="history")).status == 403
+    school.node.teach(40)
+    assert (await waiting).status == 200
+    assert (await school.get(hint, token="history")).status == 403
+
+
 async def test_segments_are_fetched_once_and_parts_of_them_served(school: School):
     whole = await (await school.get("camera/000001.m4s")).read()
     ranged = await school._http.get(
@@ -162,7 +221,9 @@ async def test_the_newest_playlist_is_at_most_a_second_old(school: School):
 async def test_what_is_cached_is_for_those_who_may_see_it(school: School):
     path = "camera/000001.m4s"
     assert (await school.get(path)).status == 200
-    assert (await school.get(path, token=None)).status == 401
+    refused = await school.get(path, token=None)
+    assert refused.status == 401
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
     assert (await school.get(path, token="history")).status == 403
     assert (await school.get(path, token="math")).status == 200
 
