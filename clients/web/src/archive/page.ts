@@ -18,7 +18,7 @@ import { Player } from './player'
 import { Resume } from './resume'
 import { SeekBar } from './seekbar'
 import { note, Side } from './side'
-import { prepare, type Trouble } from './source'
+import type { Trouble } from './source'
 import { Stage } from './stage'
 import { Stalls } from './stalls'
 import {
@@ -54,7 +54,9 @@ export class ReplayPage {
     voice: byId('voice', HTMLAudioElement),
     onChange: () => this.#changed(),
     onTrouble: (trouble) => note(TROUBLES[trouble], canRetry(trouble)),
+    onMended: () => note(undefined),
     renew: async () => void (await enter()),
+    isClosed: () => this.#isSettled(),
   })
   readonly #stage = new Stage(this.#pictures, () => this.#player.toggle())
   readonly #controls = new Controls(this.#player, (wish) => this.#do(wish))
@@ -78,7 +80,6 @@ export class ReplayPage {
   }
 
   async start(): Promise<void> {
-    void prepare().catch(() => {})
     try {
       const token = await archiveToken()
       const [found] = await Promise.all([entry(this.#id, token), enter()])

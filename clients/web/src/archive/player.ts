@@ -13,8 +13,12 @@ export interface PlayerOptions {
   onChange(): void
   /** The lead does not play any more. A second picture that fails is missed, not mourned. */
   onTrouble(trouble: Trouble): void
+  /** It does again, by itself. */
+  onMended(): void
   /** The node no longer knows us; resolves when it does again. */
   renew(): Promise<void>
+  /** The lesson is over, and what it has does not change any more. */
+  isClosed(): boolean
 }
 
 const LOOK_MS = 200
@@ -217,7 +221,9 @@ export class Player {
     }
     const loaded = await load(screen.element, view, {
       at,
+      closed: this.#options.isClosed(),
       onTrouble,
+      onMended: () => screen === this.#lead && this.#options.onMended(),
       renew: this.#options.renew,
     })
     if (turn !== screen.turn) return loaded.destroy()
