@@ -4,13 +4,14 @@ import { byId, face, show } from '../lib/dom'
 import { every } from '../lib/every'
 import { onLanguage } from '../lib/i18n'
 import { archiveToken, enter, showError } from './access'
+import { calm } from './calm'
 import { Captions } from './captions'
 import { type Chapter, neighbour } from './chapters'
 import { Chooser, sayChoice } from './chooser'
 import { Controls, obey } from './controls'
 import { drawDownloads } from './downloads'
 import { chaptersOf, talkIn, tilesOf } from './extras'
-import { drawHead } from './head'
+import { drawFacts, drawHead } from './head'
 import { type Command, command, type Focus } from './keys'
 import { like, likes, recall, remember } from './memory'
 import { linkTo, moment } from './moment'
@@ -70,6 +71,8 @@ export class ReplayPage {
   #choice: Choice | undefined
   #chapters: readonly Chapter[] = []
   #wantedAt: number | undefined
+  /** The first picture is there. */
+  #calm = Promise.resolve()
   #extras = ''
   #saved = ''
 
@@ -136,9 +139,10 @@ export class ReplayPage {
   #draw(): void {
     const now = this.#entry
     if (!now) return
+    this.#drawViews(now)
     drawHead(now)
     drawDownloads(now)
-    this.#drawViews(now)
+    void this.#calm.then(() => drawFacts(now))
     void this.#drawExtras(now)
     // A player that stands tells of nothing.
     this.#changed()
@@ -161,6 +165,7 @@ export class ReplayPage {
     if (known === this.#extras) return
     this.#extras = known
     this.#captions.tracks = now.captions ?? []
+    await this.#calm
     const [chapters, tiles, talk] = await Promise.all([
       chaptersOf(now),
       tilesOf(now),
@@ -185,6 +190,7 @@ export class ReplayPage {
     }
     const start = this.#isLive ? undefined : 0
     this.#open(firstChoice(possible, circumstances), this.#wantedAt ?? left ?? start)
+    this.#calm = calm(this.#player.lead)
     if (left !== undefined) this.#resume.offer(left)
   }
 

@@ -1,5 +1,6 @@
 /** Several elements, one clock, one sound: the lead has both, the others follow it. */
 import type { View } from '../lib/api'
+import { calm } from './calm'
 import { blank, type Screen, same } from './screen'
 import { lastSeekable, load, type Trouble } from './source'
 import { Follower, shift } from './sync'
@@ -134,7 +135,11 @@ export class Player {
     for (const screen of this.#screens)
       if (screen.view && !wanted.some((view) => same(view, screen.view))) this.#empty(screen)
     onStage()
-    if (plan.second && !this.#showing(plan.second)) await this.#fill(plan.second, wanted, at)
+    if (plan.second && !this.#showing(plan.second)) {
+      await calm(lead.element)
+      if (turn !== this.#turn) return false
+      await this.#fill(plan.second, wanted, at)
+    }
     if (turn !== this.#turn) return false
     this.#options.onChange()
     return true
