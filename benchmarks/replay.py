@@ -110,7 +110,7 @@ async def _measured(url: str, duration: float, options: argparse.Namespace) -> d
             return seen
 
         near = await visits(options.starts, options.seeks, None)
-        slow = await visits(max(1, options.starts // 2), max(1, options.seeks // 5), _SCHOOL)
+        slow = await visits(max(1, options.starts // 2), max(1, options.seeks // 3), _SCHOOL)
     return {
         "starts": len(near.starts),
         "start_ms_p50": round(statistics.median(near.starts)),

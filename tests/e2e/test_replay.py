@@ -409,6 +409,65 @@ async def test_trouble_is_told_in_words_and_retried(taught: Node, browser: Brows
         await until(plays, _PATIENCE, "the lesson after all")
 
 
+async def test_what_only_the_other_player_knows_is_left_to_it(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+
+        def its_code() -> bool:
+            return any("/assets/hls-" in url for url in asked)
+
+        replay = Replay(page, taught)
+        await replay.open("#t=21")
+        await replay.shows("slides", 21)
+        assert not its_code()  # a closed lesson of ours needs none of it
+
+        async def foreign(route: Route) -> None:
+            answer = await route.fetch()
+            text = await answer.text()
+            more = "#EXTM3U\n#EXT-X-START:TIME-OFFSET=0\n"
+            await route.fulfill(response=answer, body=text.replace("#EXTM3U\n", more))
+
+        await page.route("**/index.m3u8", foreign)
+        await page.goto("about:blank")
+        await replay.open("#t=31")
+        await replay.comes(lambda state: state["at"] == pytest.approx(31, abs=0.1), "31 s")
+        await replay.shows("slides", 31)
+        assert its_code()
+        await replay.does("seek(12.5)")
+        await replay.shows("slides", 12.5)
+
+
+async def test_a_lost_link_costs_time_and_not_the_lesson(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        replay = Replay(page, taught)
+        await replay.open("#t=5")
+        await replay.shows("slides", 5)
+        lost: list[Route] = []
+        back = False
+
+        async def media_files(route: Route) -> None:
+            if back:
+                await route.continue_()
+            else:
+                lost.append(route)
+                await route.abort("connectionreset")
+
+        await page.route("**/*.m4s", media_files)
+        await replay.does("seek(42.5)")
+
+        async def tried() -> bool:
+            return len(lost) >= 3
+
+        await until(tried, _PATIENCE, "some tries")
+        assert (await replay.state())["seeking"]
+        back = True
+        await replay.comes(lambda state: not state["seeking"], "the link")
+        await replay.shows("slides", 42.5)
+        await replay.shows("camera", 42.5)
+        assert not await page.get_by_test_id("trouble").is_visible()
+
+
 async def test_a_live_lesson_is_rewound_and_caught_up(
     node: Node, browser: Browser, lesson_clip: Path
 ):

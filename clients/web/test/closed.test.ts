@@ -83,6 +83,11 @@ describe('a media playlist', () => {
         epoch: Date.UTC(2026, 8, 21, 14, 13, 20),
       })
   })
+  it('may tell of the parts it was made of', () => {
+    const part = '#EXT-X-PART:DURATION=0.2,URI="000001.0.m4s",INDEPENDENT=YES'
+    const lately = ['#EXTM3U', '#EXT-X-PART-INF:PART-TARGET=0.22', part, ...MEDIA.slice(1)]
+    expect(media(text(lately), base)).toEqual(media(text(MEDIA), base))
+  })
   it.each([
     ['one that grows', MEDIA.slice(0, -1)],
     ['a break of the clock', ['#EXTM3U', '#EXT-X-DISCONTINUITY', ...MEDIA.slice(1)]],

@@ -12,7 +12,7 @@ import { Track } from './track'
 const AHEAD_S = 60
 /** For somebody who has only opened the page, and may pay by the megabyte (s). */
 const UNPLAYED_S = 10
-/** A picture that is waited for needs so much (s); the rest comes after it. */
+/** A picture that is waited for needs so much (s), or as much more as it is waited for; then the rest. */
 const URGENT_S = 0.6
 const LOOK_MS = 500
 const EVENTS = ['seeking', 'seeked', 'loadeddata', 'play', 'playing', 'waiting', 'timeupdate']
@@ -28,6 +28,8 @@ export class ClosedLesson implements Loaded {
   #tracks: readonly Track[] = []
   #medias: readonly Media[] = []
   #played = false
+  /** How long somebody has been waiting for a picture (s). */
+  #waited = 0
   #instead: Promise<Loaded> | undefined
   #other: Loaded | undefined
 
@@ -46,11 +48,18 @@ export class ClosedLesson implements Loaded {
     this.#element = element
     this.#options = options
     this.#otherwise = () => otherwise(this.#at)
+    const anew = () => {
+      this.#waited = 0
+    }
+    element.addEventListener('seeking', anew, { signal: this.#end.signal })
     for (const kind of EVENTS)
       element.addEventListener(kind, () => this.#look(), { signal: this.#end.signal })
     element.addEventListener('loadedmetadata', () => this.#begin(), { signal: this.#end.signal })
     element.addEventListener('error', () => this.#giveUp(), { signal: this.#end.signal })
-    this.#timer = setInterval(() => this.#look(), LOOK_MS)
+    this.#timer = setInterval(() => {
+      this.#waited += LOOK_MS / 1000
+      this.#look()
+    }, LOOK_MS)
     const open = new Promise<void>((resolve) =>
       this.#source.addEventListener('sourceopen', () => resolve(), { once: true }),
     )
@@ -124,8 +133,9 @@ export class ClosedLesson implements Loaded {
     this.#played ||= !paused
     const urgent = seeking || readyState < HTMLMediaElement.HAVE_CURRENT_DATA
     const calm = this.#played ? AHEAD_S : UNPLAYED_S
+    if (!urgent) this.#waited = 0
     for (const track of this.#tracks)
-      track.wish({ at: this.#at, ahead: urgent ? URGENT_S : calm, urgent })
+      track.wish({ at: this.#at, ahead: urgent ? URGENT_S + this.#waited : calm, urgent })
     if (this.#tracks.every((track) => track.complete)) this.#finish()
     else if (urgent || (!paused && readyState < HTMLMediaElement.HAVE_FUTURE_DATA)) this.#getOn()
   }

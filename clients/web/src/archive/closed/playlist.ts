@@ -39,6 +39,11 @@ const IGNORED = new Set([
   '#EXT-X-TARGETDURATION',
   '#EXT-X-PLAYLIST-TYPE',
   '#EXT-X-INDEPENDENT-SEGMENTS',
+  // In the minute after the bell it is still told how it came; the segments are whole by then.
+  '#EXT-X-SERVER-CONTROL',
+  '#EXT-X-PART-INF',
+  '#EXT-X-PART',
+  '#EXT-X-RENDITION-REPORT',
 ])
 
 /** What a master playlist names: the pictures if any, then the sound if any. */
