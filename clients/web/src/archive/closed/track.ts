@@ -25,6 +25,8 @@ export interface TrackOptions {
 
 /** What is kept behind the place that plays (s): enough to say "once more". */
 const BEHIND_S = 90
+/** And ahead of it, of what was loaded for a place further on (s). */
+const BEYOND_S = 180
 /** A browser that is full keeps so much (s), and no more is loaded than that. */
 const [FULL_BEHIND_S, FULL_AHEAD_S] = [5, 15]
 
@@ -89,7 +91,7 @@ export class Track {
     const run = new AbortController()
     this.#loading = { index, run }
     try {
-      if (!this.#wish.urgent) await this.#tidy(BEHIND_S, this.#wish.ahead)
+      if (!this.#wish.urgent) await this.#tidy(BEHIND_S, BEYOND_S)
       await this.#fetch(index, run.signal)
       this.#had.add(index)
     } catch (error) {
@@ -165,7 +167,10 @@ export class Track {
   async #tidy(behind: number, ahead: number): Promise<void> {
     const far = useless(this.#loaded, { at: this.#wish.at, behind, ahead })
     if (!far) return
-    this.#had.clear()
+    for (const index of this.#had) {
+      const { start = 0, end = 0 } = this.#options.media.segments[index] ?? {}
+      if (end > far[0] && start < far[1]) this.#had.delete(index)
+    }
     this.#startOver()
     await this.#do((buffer) => buffer.remove(...far))
   }
