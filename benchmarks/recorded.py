@@ -31,8 +31,8 @@ FLUSH_SECONDS = 0.05
 _MTU = 1_200
 _EVENT, _RTP, _SENDER_REPORT, _END = 1, 2, 3, 4
 _NTP_UNIX = 2_208_988_800
-_AUDIO, _VIDEO = 1, 2
-_RATES = {_AUDIO: 48_000, _VIDEO: 90_000}
+_AUDIO, _VIDEO, _SLIDES = 1, 2, 3
+_RATES = {_AUDIO: 48_000, _VIDEO: 90_000, _SLIDES: 90_000}
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,32 @@ def batches(clip: Clip, seconds: float, epoch_us: int = EPOCH_US) -> Iterator[tu
     yield due + FLUSH_SECONDS, b"".join(waiting)
 
 
-def timed(clip: Clip, seconds: float, epoch_us: int = EPOCH_US) -> Iterator[tuple[float, bytes]]:
-    """The journal, record by record, each with its time; the first is the segment's header."""
+def timed(
+    clip: Clip, seconds: float, epoch_us: int = EPOCH_US, *, slides: bool = False
+) -> Iterator[tuple[float, bytes]]:
+    """The journal, record by record, each with its time; the first is the segment's header.
+
+    `slides`: the camera's pictures are also sent as slides, beside them.
+    """
     head = struct.pack("<8sHHIQI", b"TONGBUJ1", 1, 32, 1, epoch_us, 0)
     yield 0, head + struct.pack("<I", zlib.crc32(head))
     yield 0, _event(epoch_us, type="lesson_started", lesson="bench", title="Bench", id="")
     yield 0, _event(epoch_us, **_track(_AUDIO, "audio", "microphone", "opus"))
     yield 0, _event(epoch_us, **_track(_VIDEO, "video", "camera", "H264"))
-    sequences = {_AUDIO: itertools.count(), _VIDEO: itertools.count()}
+    if slides:
+        yield 0, _event(epoch_us, **_track(_SLIDES, "video", "slides", "H264"))
+    sequences = {track: itertools.count() for track in (_AUDIO, _VIDEO, _SLIDES)}
     for turn in range(int(seconds // CLIP_SECONDS) + 1):
         for track, frame, at in _in_order(clip, turn * CLIP_SECONDS):
-            if at < seconds:
-                for packet in _packets(track, frame.data, at, sequences[track], epoch_us):
+            if at >= seconds:
+                continue
+            seen = (_VIDEO, _SLIDES) if slides else (_VIDEO,)
+            for sender in seen if track == _VIDEO else (track,):
+                for packet in _packets(sender, frame.data, at, sequences[sender], epoch_us):
                     yield at, packet
-                if track == _VIDEO and at.is_integer():
-                    for report in _reports(at, epoch_us):
-                        yield at, report
+            if track == _VIDEO and at.is_integer():
+                for report in _reports(at, epoch_us, (_AUDIO, *seen)):
+                    yield at, report
 
 
 def end(seconds: float) -> bytes:
@@ -152,9 +162,9 @@ def _event(epoch_us: int, **fields: Any) -> bytes:
     return _record(_EVENT, 0, epoch_us, json.dumps(fields).encode())
 
 
-def _reports(at: float, epoch_us: int) -> Iterator[bytes]:
+def _reports(at: float, epoch_us: int, tracks: tuple[int, ...]) -> Iterator[bytes]:
     ntp = round((epoch_us / 1e6 + _NTP_UNIX + at) * 2**32)
-    for track in (_AUDIO, _VIDEO):
+    for track in tracks:
         body = struct.pack("<QI", ntp, _timestamp(track, at))
         yield _record(_SENDER_REPORT, track, epoch_us + _us(at + 0.03), body)
 

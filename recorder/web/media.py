@@ -16,6 +16,7 @@ from recorder.archive.remote import Remote, unavailable
 from recorder.catalogue import Catalogue
 from recorder.errors import StorageError
 from recorder.pipeline.playlist import for_safari
+from recorder.web import texts
 from recorder.web.access import Access, Authorize, error
 from recorder.web.api import ArchiveApi
 from recorder.web.live import FOREVER, Broadcast, asks_for_safari, kept
@@ -92,12 +93,22 @@ class _Media:
             text = path.read_text if here else partial(self._remote.text, lesson_id, name)
             return await self._for_safari(text)
         headers = {"Content-Type": _TYPES[path.suffix], **self._caching(lesson_id, path)}
+        if here and texts.wanted(request, path):
+            return await self._text(request, path, headers)
         if here:
             return web.FileResponse(path, headers=headers)
         stored = await self._remote.serve(request, lesson_id, name, headers)
         if stored is None:
             raise _no_such_file()
         return stored
+
+    async def _text(
+        self, request: web.Request, path: Path, headers: dict[str, str]
+    ) -> web.Response:
+        try:
+            return await texts.answer(request, path, headers)
+        except FileNotFoundError:
+            raise _no_such_file() from None
 
     def _caching(self, lesson_id: str, path: Path) -> dict[str, str]:
         """A segment is immutable once it is whole, which nobody but a manifest says later on."""

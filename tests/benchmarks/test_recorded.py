@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import recorded
 from clients.headless.media import inspect
-from sfu._media import JournalReader
+from sfu._media import Frame, JournalReader
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,18 @@ def test_the_native_reader_finds_every_frame(tmp_path: Path, clip: recorded.Clip
     keyframes = [r for r in records if getattr(r, "keyframe", False) and r.track == 2]
     assert len(keyframes) == 5
     assert not any(getattr(record, "after_loss", False) for record in records)
+
+
+def test_slides_may_stand_beside_the_camera(tmp_path: Path, clip: recorded.Clip):
+    (tmp_path / "00000001.tbj").write_bytes(
+        b"".join(record for _, record in recorded.timed(clip, 10, slides=True)) + recorded.end(10)
+    )
+    records = JournalReader(str(tmp_path)).read(10_000)
+    kinds = [type(record).__name__ for record in records]
+    assert (kinds.count("Frame"), kinds.count("SenderReport")) == (10 * (30 + 30 + 50), 30)
+    frames = [record for record in records if isinstance(record, Frame)]
+    camera, beside = ([f.data for f in frames if f.track == track] for track in (2, 3))
+    assert camera == beside
 
 
 def test_what_comes_in_batches_is_the_same_journal(clip: recorded.Clip):

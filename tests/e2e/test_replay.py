@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -15,143 +15,11 @@ from tests.e2e.classroom import archived, teaching, until
 from tests.e2e.conftest import StartNode
 from tests.e2e.firefox import firefox
 from tests.e2e.pages import open_page
+from tests.e2e.replaying import CLIP, LESSON, PATIENCE, Replay, Tab
 from tests.recorder import media, tbj
 from tests.recorder.journals import Journal, Sender, loop
 
-LESSON = "20260921-141320-math-00aa"
 SECONDS = 60.0
-CLIP = 4.0
-"""The pictures repeat after so many seconds."""
-NEAR = 0.2
-"""Seconds a picture may be off what the clock says: the journal's own delays, and a frame."""
-
-_PATIENCE = 60.0
-
-_HELPERS = """
-  globalThis.seen = {
-    get all() { return [...document.querySelectorAll('#screens video, #screens audio')] },
-    get lead() { return this.all.find(one => one.readyState > 0 && !one.muted) },
-    get pictures() { return this.all.filter(one => !one.hidden && one.videoWidth > 0) },
-    state() {
-      const { lead } = this
-      return {
-        at: lead?.currentTime ?? -1, duration: lead?.duration ?? 0,
-        paused: lead?.paused ?? null, seeking: lead?.seeking ?? null,
-        rate: lead?.playbackRate ?? null, pitch: lead?.preservesPitch ?? null,
-        lead: lead?.id ?? null, loud: this.all.filter(one => one.src && !one.muted).length,
-        layout: document.getElementById('screens').dataset.layout,
-        shown: this.pictures.map(one => one.dataset.source).sort(),
-        times: this.all.filter(one => one.readyState > 0).map(one => one.currentTime),
-      }
-    },
-    // Where the bar of the clip stands, in seconds of the clip; null while nothing can be read.
-    bar(source) {
-      const video = this.pictures.find(one => one.dataset.source === source)
-      if (!video || video.readyState < 2) return null
-      const canvas = document.createElement('canvas')
-      canvas.width = video.videoWidth
-      canvas.height = video.videoHeight
-      const context = canvas.getContext('2d')
-      context.drawImage(video, 0, 0)
-      const { data } = context.getImageData(0, canvas.height >> 3, canvas.width, 1)
-      const bright = [...Array(canvas.width).keys()]
-        .filter(x => Math.abs(data[4 * x] - 168) < 25)
-      return bright.length < 8 ? null : bright[bright.length >> 1] / 60 - 8 / 60
-    },
-    seek(to) {
-      const bar = document.getElementById('seek')
-      bar.value = to
-      for (const kind of ['input', 'change']) bar.dispatchEvent(new Event(kind, { bubbles: true }))
-    },
-    click(id) { document.querySelector(id).click() },
-    press(key) { dispatchEvent(new KeyboardEvent('keydown', { key, cancelable: true })) },
-  }
-"""
-
-
-class Tab(Protocol):
-    """What the two browsers have in common."""
-
-    async def goto(self, url: str) -> Any:
-        """Open a page."""
-
-    async def reload(self) -> Any:
-        """Open it again."""
-
-    async def evaluate(self, expression: str) -> Any:
-        """The value of an expression in the page."""
-
-
-class Replay:
-    """The replay page of one lesson, in either browser."""
-
-    def __init__(self, tab: Tab, node: Node) -> None:
-        self._tab = tab
-        self._url = f"{node.url}/archive/{LESSON}"
-
-    async def open(self, fragment: str = "") -> None:
-        """Go there, and wait until there is something to see."""
-        await self._tab.goto(self._url + fragment)
-        await self._ready()
-
-    async def reload(self) -> None:
-        """Come back later."""
-        await self._tab.goto("about:blank")
-        await self._tab.goto(self._url)
-        await self._ready()
-
-    async def _ready(self) -> None:
-        await self._tab.evaluate(f"void ({{ run() {{ {_HELPERS} }} }}).run()")
-        await self.comes(lambda state: state["at"] >= 0 and state["duration"] > 0, "a lead")
-
-    async def state(self) -> dict[str, Any]:
-        """What the player shows."""
-        return dict(await self._tab.evaluate("seen.state()"))
-
-    async def comes(self, holds: Any, what: str) -> dict[str, Any]:
-        """Wait until the player's state is so."""
-
-        last: dict[str, Any] = {}
-
-        async def now() -> bool:
-            last.update(await self.state())
-            return bool(holds(last))
-
-        try:
-            await until(now, _PATIENCE, what)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the player says {last}") from None
-        return last
-
-    async def does(self, call: str) -> Any:
-        """Something of the helpers."""
-        return await self._tab.evaluate(f"seen.{call}")
-
-    async def shows(self, source: str, at: float) -> None:
-        """Wait until that picture is the one of that moment."""
-
-        seen: list[float | None] = []
-
-        async def there() -> bool:
-            seen.append(await self.does(f"bar('{source}')"))
-            return seen[-1] is not None and apart(seen[-1], at) < NEAR
-
-        try:
-            await until(there, _PATIENCE, f"{source} at {at}")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it shows {seen[-1]}") from None
-
-    async def plays_on(self, seconds: float = 1.0) -> float:
-        """Wait until it has played so much further; returns where it began."""
-        began = float((await self.comes(lambda state: state["at"] >= 0, "a lead"))["at"])
-        await self.comes(lambda state: state["at"] > began + seconds, "more of the lesson")
-        return began
-
-
-def apart(one: float, other: float) -> float:
-    """How far two moments of the clip are from each other; it repeats."""
-    gap = (one - other) % CLIP
-    return min(gap, CLIP - gap)
 
 
 @pytest.fixture(scope="session")
@@ -396,7 +264,7 @@ async def test_trouble_is_told_in_words_and_retried(taught: Node, browser: Brows
             await page.clock.run_for(2_000)
             return await trouble.is_visible()
 
-        await until(told, _PATIENCE, "words")
+        await until(told, PATIENCE, "words")
         await expect(trouble).to_contain_text("missing")
         lost = False
         await page.get_by_test_id("retry").click()
@@ -406,7 +274,66 @@ async def test_trouble_is_told_in_words_and_retried(taught: Node, browser: Brows
             await page.clock.run_for(500)
             return bool(await page.evaluate("document.getElementById('player').readyState >= 2"))
 
-        await until(plays, _PATIENCE, "the lesson after all")
+        await until(plays, PATIENCE, "the lesson after all")
+
+
+async def test_what_only_the_other_player_knows_is_left_to_it(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+
+        def its_code() -> bool:
+            return any("/assets/hls-" in url for url in asked)
+
+        replay = Replay(page, taught)
+        await replay.open("#t=21")
+        await replay.shows("slides", 21)
+        assert not its_code()  # a closed lesson of ours needs none of it
+
+        async def foreign(route: Route) -> None:
+            answer = await route.fetch()
+            text = await answer.text()
+            more = "#EXTM3U\n#EXT-X-START:TIME-OFFSET=0\n"
+            await route.fulfill(response=answer, body=text.replace("#EXTM3U\n", more))
+
+        await page.route("**/index.m3u8", foreign)
+        await page.goto("about:blank")
+        await replay.open("#t=31")
+        await replay.comes(lambda state: state["at"] == pytest.approx(31, abs=0.1), "31 s")
+        await replay.shows("slides", 31)
+        assert its_code()
+        await replay.does("seek(12.5)")
+        await replay.shows("slides", 12.5)
+
+
+async def test_a_lost_link_costs_time_and_not_the_lesson(taught: Node, browser: Browser):
+    async with chromium_tab(browser) as page:
+        replay = Replay(page, taught)
+        await replay.open("#t=5")
+        await replay.shows("slides", 5)
+        lost: list[Route] = []
+        back = False
+
+        async def media_files(route: Route) -> None:
+            if back:
+                await route.continue_()
+            else:
+                lost.append(route)
+                await route.abort("connectionreset")
+
+        await page.route("**/*.m4s", media_files)
+        await replay.does("seek(42.5)")
+
+        async def tried() -> bool:
+            return len(lost) >= 3
+
+        await until(tried, PATIENCE, "some tries")
+        assert (await replay.state())["seeking"]
+        back = True
+        await replay.comes(lambda state: not state["seeking"], "the link")
+        await replay.shows("slides", 42.5)
+        await replay.shows("camera", 42.5)
+        assert not await page.get_by_test_id("trouble").is_visible()
 
 
 async def test_a_live_lesson_is_rewound_and_caught_up(
@@ -421,7 +348,7 @@ async def test_a_live_lesson_is_rewound_and_caught_up(
                     entries = await api.entries()
                     return entries[0] if entries and entries[0]["views"] else None
 
-                entry = await until(begun, _PATIENCE, "a live lesson in the archive")
+                entry = await until(begun, PATIENCE, "a live lesson in the archive")
             assert entry
             await page.goto(f"{node.url}/archive/{entry['id']}")
             await expect(page.get_by_test_id("entry-state")).to_have_text("Live")

@@ -1,5 +1,6 @@
 """The archive over HTTP."""
 
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -197,3 +198,21 @@ async def test_a_live_lesson_is_not_deleted(client: TestClient):
     response = await client.delete(f"/api/archive/{HISTORY}", headers={"X-May": "admin"})
     assert response.status == 409
     assert "end it first" in (await response.json())["error"]
+
+
+async def test_texts_are_compressed_and_asked_for_once(client: TestClient):
+    url = MEDIA + "camera/index.m3u8"
+    plain = await client.get(url, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    packed = await client.get(url, headers={"Accept-Encoding": "gzip"}, auto_decompress=False)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    assert packed.headers["Cache-Control"] == "no-cache"
+    assert gzip.decompress(await packed.read()) == await plain.read()
+    known = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    again = await client.get(url, headers=known)
+    assert (again.status, await again.read()) == (304, b"")
+    media = await client.get(MEDIA + "camera/000001.m4s", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in media.headers
+    piece = await client.get(url, headers={"Accept-Encoding": "gzip", "Range": "bytes=0-6"})
+    assert (piece.status, await piece.read()) == (206, b"#EXTM3U")

@@ -8,8 +8,6 @@ export function drawHead(now: Entry): void {
   const live = now.state === 'live'
   document.title = `${now.title || now.lesson} · Tongbu 同步`
   write(byId('title', HTMLElement), now.title || now.lesson)
-  const facts = live ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
-  write(byId('facts', HTMLElement), facts.join(' · '))
   const [mark, key] = [byId('badge', HTMLElement), badge(now.state)]
   show(mark, key !== undefined)
   mark.dataset.state = now.state
@@ -17,4 +15,11 @@ export function drawHead(now: Entry): void {
   const join = byId('join', HTMLAnchorElement)
   join.href = joinPath(now.lesson)
   show(join, live)
+}
+
+/** Apart, as a browser's first date takes it a twentieth of a second. */
+export function drawFacts(now: Entry): void {
+  const live = now.state === 'live'
+  const facts = live ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
+  write(byId('facts', HTMLElement), facts.join(' · '))
 }

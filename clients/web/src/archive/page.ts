@@ -4,13 +4,14 @@ import { byId, face, show } from '../lib/dom'
 import { every } from '../lib/every'
 import { onLanguage } from '../lib/i18n'
 import { archiveToken, enter, showError } from './access'
+import { calm } from './calm'
 import { Captions } from './captions'
 import { type Chapter, neighbour } from './chapters'
 import { Chooser, sayChoice } from './chooser'
 import { Controls, obey } from './controls'
 import { drawDownloads } from './downloads'
 import { chaptersOf, talkIn, tilesOf } from './extras'
-import { drawHead } from './head'
+import { drawFacts, drawHead } from './head'
 import { type Command, command, type Focus } from './keys'
 import { like, likes, recall, remember } from './memory'
 import { linkTo, moment } from './moment'
@@ -18,7 +19,7 @@ import { Player } from './player'
 import { Resume } from './resume'
 import { SeekBar } from './seekbar'
 import { note, Side } from './side'
-import { prepare, type Trouble } from './source'
+import type { Trouble } from './source'
 import { Stage } from './stage'
 import { Stalls } from './stalls'
 import {
@@ -54,7 +55,9 @@ export class ReplayPage {
     voice: byId('voice', HTMLAudioElement),
     onChange: () => this.#changed(),
     onTrouble: (trouble) => note(TROUBLES[trouble], canRetry(trouble)),
+    onMended: () => note(undefined),
     renew: async () => void (await enter()),
+    isClosed: () => this.#isSettled(),
   })
   readonly #stage = new Stage(this.#pictures, () => this.#player.toggle())
   readonly #controls = new Controls(this.#player, (wish) => this.#do(wish))
@@ -68,6 +71,8 @@ export class ReplayPage {
   #choice: Choice | undefined
   #chapters: readonly Chapter[] = []
   #wantedAt: number | undefined
+  /** The first picture is there. */
+  #calm = Promise.resolve()
   #extras = ''
   #saved = ''
 
@@ -78,7 +83,6 @@ export class ReplayPage {
   }
 
   async start(): Promise<void> {
-    void prepare().catch(() => {})
     try {
       const token = await archiveToken()
       const [found] = await Promise.all([entry(this.#id, token), enter()])
@@ -135,9 +139,10 @@ export class ReplayPage {
   #draw(): void {
     const now = this.#entry
     if (!now) return
+    this.#drawViews(now)
     drawHead(now)
     drawDownloads(now)
-    this.#drawViews(now)
+    void this.#calm.then(() => drawFacts(now))
     void this.#drawExtras(now)
     // A player that stands tells of nothing.
     this.#changed()
@@ -160,6 +165,7 @@ export class ReplayPage {
     if (known === this.#extras) return
     this.#extras = known
     this.#captions.tracks = now.captions ?? []
+    await this.#calm
     const [chapters, tiles, talk] = await Promise.all([
       chaptersOf(now),
       tilesOf(now),
@@ -184,6 +190,7 @@ export class ReplayPage {
     }
     const start = this.#isLive ? undefined : 0
     this.#open(firstChoice(possible, circumstances), this.#wantedAt ?? left ?? start)
+    this.#calm = calm(this.#player.lead)
     if (left !== undefined) this.#resume.offer(left)
   }
 

@@ -1,5 +1,6 @@
 /** Several elements, one clock, one sound: the lead has both, the others follow it. */
 import type { View } from '../lib/api'
+import { calm } from './calm'
 import { blank, type Screen, same } from './screen'
 import { lastSeekable, load, type Trouble } from './source'
 import { Follower, shift } from './sync'
@@ -13,8 +14,12 @@ export interface PlayerOptions {
   onChange(): void
   /** The lead does not play any more. A second picture that fails is missed, not mourned. */
   onTrouble(trouble: Trouble): void
+  /** It does again, by itself. */
+  onMended(): void
   /** The node no longer knows us; resolves when it does again. */
   renew(): Promise<void>
+  /** The lesson is over, and what it has does not change any more. */
+  isClosed(): boolean
 }
 
 const LOOK_MS = 200
@@ -130,7 +135,11 @@ export class Player {
     for (const screen of this.#screens)
       if (screen.view && !wanted.some((view) => same(view, screen.view))) this.#empty(screen)
     onStage()
-    if (plan.second && !this.#showing(plan.second)) await this.#fill(plan.second, wanted, at)
+    if (plan.second && !this.#showing(plan.second)) {
+      await calm(lead.element)
+      if (turn !== this.#turn) return false
+      await this.#fill(plan.second, wanted, at)
+    }
     if (turn !== this.#turn) return false
     this.#options.onChange()
     return true
@@ -217,7 +226,9 @@ export class Player {
     }
     const loaded = await load(screen.element, view, {
       at,
+      closed: this.#options.isClosed(),
       onTrouble,
+      onMended: () => screen === this.#lead && this.#options.onMended(),
       renew: this.#options.renew,
     })
     if (turn !== screen.turn) return loaded.destroy()

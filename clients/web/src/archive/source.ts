@@ -1,7 +1,11 @@
-/** One view in one media element: hls.js where there is MSE, native HLS on Safari, or a plain WebM. */
+/**
+ * One view in one media element: a lesson that is over by `closed/`; hls.js for one that is live, and for
+ * what `closed/` does not know; native HLS where there is no MSE; or a plain WebM.
+ */
 import type HlsClass from 'hls.js'
 import type { ErrorData, Events } from 'hls.js'
 import type { View } from '../lib/api'
+import { ClosedLesson } from './closed/lesson'
 import { CONFIG } from './settings'
 
 /** A loaded view. */
@@ -19,8 +23,12 @@ export type Trouble = 'network' | 'denied' | 'gone' | 'codec'
 export interface LoadOptions {
   /** Start here (s); undefined: the live edge of a live lesson, the beginning otherwise. */
   at: number | undefined
-  /** No retry of ours has helped. */
+  /** The lesson is over: its playlists do not grow any more. */
+  closed: boolean
+  /** No retry of ours has helped so far. */
   onTrouble(trouble: Trouble): void
+  /** A later one has. */
+  onMended(): void
   /** The node no longer knows us; resolves when it does again. */
   renew(): Promise<void>
 }
@@ -34,8 +42,8 @@ const CLOSE_IN_S = 5
 /** Without hls.js, this much of the end of a live lesson does not play smoothly (s). */
 const UNSAFE_S = 3
 
-/** The player's code, fetched once; asked for early, it is there when the lesson's facts are. */
-export function prepare(): Promise<typeof import('hls.js')> {
+/** The code that plays what grows, fetched once. */
+function prepare(): Promise<typeof import('hls.js')> {
   return import('hls.js')
 }
 
@@ -44,10 +52,22 @@ export async function load(
   view: View,
   options: LoadOptions,
 ): Promise<Loaded> {
-  if (!view.hls) return plain(element, view.webm ?? '', options)
+  const { hls } = view
+  if (!hls) return plain(element, view.webm ?? '', options)
+  if (!options.closed || !ClosedLesson.isPossible()) return throughHls(element, hls, options)
+  return new ClosedLesson(element, hls, options, (at) =>
+    throughHls(element, hls, { ...options, at }),
+  )
+}
+
+async function throughHls(
+  element: HTMLMediaElement,
+  url: string,
+  options: LoadOptions,
+): Promise<Loaded> {
   const { default: Hls } = await prepare()
-  if (Hls.isSupported()) return throughMse(Hls, element, view.hls, options)
-  return plain(element, view.hls, options)
+  if (Hls.isSupported()) return throughMse(Hls, element, url, options)
+  return plain(element, url, options)
 }
 
 function plain(element: HTMLMediaElement, url: string, { at, onTrouble }: LoadOptions): Loaded {
