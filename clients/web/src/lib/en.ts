@@ -56,6 +56,13 @@ export const en = {
   'recording.off': 'Off',
   'recording.unknown': 'Checking…',
   'recording.failing': 'Not recording: {reason}',
+  'recording.diskFull': 'Not recording: the disk is full. Tell whoever runs the server.',
+  'recording.startsAgain': 'Interrupted: the recorder is starting again by itself.',
+  'recording.soundOnly': 'Only sound: the disk is nearly full. Tell whoever runs the server.',
+  'recording.noRoom': 'Not recording: the disk is nearly full. Tell whoever runs the server.',
+  'recording.hoursLeft': 'On, but the disk has room for {n} h only. Tell whoever runs the server.',
+  'recording.minutesLeft':
+    'On, but the disk has room for {n} min only. Tell whoever runs the server.',
 
   'quality.good': 'Good',
   'quality.weak': 'Weak',

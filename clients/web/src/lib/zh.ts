@@ -57,6 +57,12 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   'recording.off': '未开启',
   'recording.unknown': '正在检查…',
   'recording.failing': '没有录上：{reason}',
+  'recording.diskFull': '没有录上：硬盘已满，请告诉服务器管理员。',
+  'recording.startsAgain': '录像中断，正在自动重新开始。',
+  'recording.soundOnly': '只录声音：硬盘快满了，请告诉服务器管理员。',
+  'recording.noRoom': '没有录上：硬盘快满了，请告诉服务器管理员。',
+  'recording.hoursLeft': '正在录像，但硬盘只够再录 {n} 小时，请告诉服务器管理员。',
+  'recording.minutesLeft': '正在录像，但硬盘只够再录 {n} 分钟，请告诉服务器管理员。',
 
   'quality.good': '良好',
   'quality.weak': '较弱',
