@@ -4,10 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientSession
 from playwright.async_api import Browser, Page, expect
 
+from clients.headless.api import Api
 from recorder.archive.layout import LessonFolder, Manifest, entry_from_id
 from recorder.archive.talk import Talk
+from recorder.catalogue import restoring
+from tests.e2e.classroom import until
 from tests.e2e.conftest import StartNode
 
 _PATIENCE = 60_000
@@ -16,7 +20,7 @@ _PATIENCE = 60_000
 
 def archive(data_dir: Path, number: int, said: str = "", **facts: Any) -> str:
     """An archived lesson without media, and what was written in it two minutes after its start."""
-    entry = entry_from_id(f"20260921-1413{number:02d}-math-00aa")
+    entry = entry_from_id(f"20260921-14{number // 60 + 13:02d}{number % 60:02d}-math-00aa")
     folder = data_dir / "lessons" / entry.id
     folder.mkdir(parents=True)
     talk = Talk()
@@ -87,3 +91,25 @@ async def test_a_filter_narrows_the_shelf_and_the_address_keeps_it(
     await page.get_by_test_id("clear-all").click()
     await expect(cards).to_have_count(3, timeout=_PATIENCE)
     assert page.url.endswith("/archive")
+
+
+async def test_a_lost_catalogue_is_made_again_beside_the_node(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    data_dir, many = tmp_path / "data", restoring.FEW + 20
+    for number in range(many):
+        archive(data_dir, number, title="分数")
+    node = await start_node()
+
+    async with Api(node.url) as api:
+        token = await api.become("archivist", "math")
+
+    async def listed() -> bool:
+        url, headers = f"{node.url}/api/archive?limit=1", {"Authorization": f"Bearer {token}"}
+        async with ClientSession() as client, client.get(url, headers=headers) as answer:
+            return bool((await answer.json())["total"] == many)
+
+    await until(listed, 60, "all lessons on the shelf")
+    said = f"{many} of {many} lessons"
+    await until(lambda: any(said in line for line in node.log), 30, "a line in the log")
+    await until(lambda: not restoring.wanted(data_dir), 30, "the end of it")
