@@ -4,7 +4,8 @@ It holds nothing that the archive folders do not: one that is lost or damaged is
 the manifests, what people changed (`details.json`) and what was written (`chat.jsonl`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +18,12 @@ from recorder.archive import details, talk
 from recorder.archive.layout import LESSON_ID, Entry, read_entry
 from recorder.archive.talk import Message
 from recorder.catalogue import restoring, words
+from recorder.catalogue.counting import Counting, Facets, numbers_of
 from recorder.catalogue.database import Database
 from recorder.catalogue.index import MOST_TALK, PostgresqlIndex, SqliteIndex, Texts
 from recorder.catalogue.marks import passages
 from recorder.catalogue.models import Base, Lesson, Record
-from recorder.catalogue.search import Hit, Query, find
+from recorder.catalogue.search import Hit, Query, find, is_vain, numbers
 from recorder.errors import ArchiveError
 
 _OF_A_SECOND = 1 << 16
@@ -42,7 +44,7 @@ class Page:
 
     hits: list[Hit]
     total: int
-    facets: dict[str, list[tuple[str, int]]]
+    facets: Facets
 
 
 class Catalogue:
@@ -53,6 +55,7 @@ class Catalogue:
         self._data_dir = data_dir
         self._database = Database(data_dir, url, on_lost=self.begin)
         self._index = SqliteIndex() if self._database.is_sqlite else PostgresqlIndex()
+        self._counting = Counting()
         _twice(lambda: restoring.index_few(self))
 
     def save(self, entry: Entry) -> None:
@@ -77,20 +80,28 @@ class Catalogue:
         """What is asked for."""
         with self._database.reading() as connection:
             found = find(connection, self._index, query)
-            rows = {
-                row.number: row
-                for row in connection.execute(
-                    select(Record.number, Record.entry, Record.edits, Record.talk).where(
-                        Record.number.in_(found.page)
-                    )
-                )
-            }
+            wanted = [Record.number, Record.entry, Record.edits]
+            wanted += [Record.talk] if found.terms else []
+            read = select(*wanted).where(Record.number.in_(found.page))
+            rows = {row.number: row for row in connection.execute(read)} if found.page else {}
+            facets = self._facets(connection, query) if query.facets else {}
         hits = []
         for row in (rows[number] for number in found.page if number in rows):
             entry = _applied(row.entry, row.edits)
             marks = passages(entry, _messages(row.talk), found.terms) if found.terms else []
             hits.append(Hit(entry, marks))
-        return Page(hits, found.total, found.facets)
+        return Page(hits, found.total, facets)
+
+    def _facets(self, connection: Connection, query: Query) -> Facets:
+        """How many there are of each value, whatever is chosen among the values beside it."""
+        if is_vain(query):
+            return {}
+        columns = self._counting.columns(connection)
+        statement = numbers(self._index, query)
+        if statement is None:
+            return columns.facets(query, None)
+        together = connection.execute(self._index.together(statement)).scalar()
+        return columns.facets(query, numbers_of(together))
 
     def edit(self, lesson_id: str, changes: Mapping[str, Any]) -> Entry:
         """Change what is said of a lesson, in its folder and here.
@@ -100,7 +111,7 @@ class Catalogue:
         """
         folder = self._folder(lesson_id)
         details.edit(folder, changes)
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             query = select(Record.number, Record.entry, Record.talk)
             row = connection.execute(
                 query.join(Lesson, Lesson.number == Record.number).where(Lesson.id == lesson_id)
@@ -121,7 +132,7 @@ class Catalogue:
 
     def remove(self, lesson_id: str) -> None:
         """Forget a lesson; one that is not there is no error."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             number = connection.execute(
                 select(Lesson.number).where(Lesson.id == lesson_id)
             ).scalar()
@@ -156,9 +167,9 @@ class Catalogue:
 
     def index_anew(self, limit: int) -> int:
         """Index so many of them, the newest first; returns how many it were."""
-        with self._database.writing() as connection:
-            numbers = list(connection.execute(_stale().limit(limit)).scalars())
-            rows = connection.execute(select(Record).where(Record.number.in_(numbers)))
+        with self._writing() as connection:
+            old = list(connection.execute(_stale().limit(limit)).scalars())
+            rows = connection.execute(select(Record).where(Record.number.in_(old)))
             texts = {
                 row.number: Texts.of(_applied(row.entry, row.edits), _messages(row.talk))
                 for row in rows.all()
@@ -177,13 +188,13 @@ class Catalogue:
         """Write the rows of lessons; their folders have what people say of them."""
         if not entries:
             return
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             made = [self._material(entry) for entry in entries]  # here: nobody edits meanwhile
             known = _known(connection, [entry.id for entry in entries])
-            numbers = {row.number for row in known.values()}
+            replaced = {row.number for row in known.values()}
             for model in (Lesson, Record):
-                connection.execute(delete(model).where(model.number.in_(numbers)))
-            taken = numbers | _taken(connection, entries)
+                connection.execute(delete(model).where(model.number.in_(replaced)))
+            taken = replaced | _taken(connection, entries)
             lessons, records, texts = [], [], {}
             for material in made:
                 before = known.get(material.entry.id)
@@ -213,6 +224,12 @@ class Catalogue:
         folder = self._folder(entry.id)
         said = talk.read(folder) if entry.state not in _UNFINISHED else []
         return _Material(entry, details.edited(folder), said, self._database.store)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._database.writing() as connection:
+            yield connection
+        self._counting.changed()
 
     def _in_its_folder(self, lesson_id: str) -> Entry | None:
         """A finished lesson whose row is still to be made: it can be watched meanwhile."""

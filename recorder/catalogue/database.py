@@ -30,7 +30,12 @@ HEAD = "0002"
 """The newest revision in `migrations/versions`; a database that has it is not looked at further."""
 
 _LOCK_KEY = 0x746F6E67_6275  # "tongbu", for PostgreSQL's advisory locks
-_POOL = {"pool_size": 4, "max_overflow": 12, "pool_timeout": 30}
+_POOL = {
+    "pool_size": 4,
+    "max_overflow": 12,
+    "pool_timeout": 30,
+    "pool_use_lifo": True,  # the one that was used last has what is needed in its cache
+}
 _STORE = "store.id"
 _BEGIN = "tongbu_begin"
 
@@ -167,7 +172,7 @@ def _sqlite(path: Path) -> Engine:
             "busy_timeout=10000",
             "journal_mode=WAL",
             "synchronous=NORMAL",
-            "cache_size=-16384",
+            "cache_size=-32768",  # KiB: all of `lessons`, of 50,000, and what is often looked for
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
