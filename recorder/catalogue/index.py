@@ -117,6 +117,13 @@ class SqliteIndex:
         return select(func.group_concat(number))
 
     @staticmethod
+    def newest(
+        number: ColumnElement[Any], terms: Sequence[Term], narrowed: bool
+    ) -> ColumnElement[Any]:
+        """By what to order what was found: it comes in this order already."""
+        return number.desc()
+
+    @staticmethod
     def _phrase(term: Term) -> str:
         """Tokens are letters, marks and digits, so that nothing in quotes can end them."""
         return f'"{" ".join(term.tokens)}"' + ("" if term.exact else " *")
@@ -158,6 +165,16 @@ class PostgresqlIndex:
         """The numbers of the lessons that have all terms, though not in the smaller scope."""
         statement = select(self._TABLE.c.number).where(self._has(terms, scope))
         return statement if without is None else statement.where(~self._has(terms, without))
+
+    @staticmethod
+    def newest(
+        number: ColumnElement[Any], terms: Sequence[Term], narrowed: bool
+    ) -> ColumnElement[Any]:
+        """By what to order what was found. The planner knows how frequent a token is, not how
+        frequent several are together, or in what `narrowed` leaves: taking the newest lessons one
+        by one until enough have them may then mean all. `+ 0` makes it ask the index, and sort."""
+        frequent = len(terms) == 1 and len(terms[0].tokens) == 1 and not narrowed
+        return number.desc() if frequent else (number + 0).desc()
 
     def _has(self, terms: Sequence[Term], scope: Scope) -> ColumnElement[bool]:
         columns = self._TABLE.c

@@ -121,7 +121,9 @@ class _Chosen:
         for scope in Scope:
             missing = self._query.limit - len(page)
             statement = self._numbers(scope, before)
-            ordered = statement.order_by(statement.selected_columns[0].desc())
+            number = statement.selected_columns[0]
+            narrowed = bool(self._conditions) or before is not None
+            ordered = statement.order_by(self._index.newest(number, self._terms, narrowed))
             found = connection.execute(ordered.limit(missing).offset(skip)).scalars().all()
             page += found
             if len(found) == missing:
