@@ -145,6 +145,14 @@ SCHEMAS: Json = {
             **DETAILS,
         }
     ),
+    "Shown": {
+        "type": "object",
+        "required": ["editable"],
+        "allOf": [ref("Entry")],
+        "properties": {
+            "editable": {"type": "boolean", "description": "The bearer may PATCH what it is about."}
+        },
+    },
     "Found": {
         "type": "object",
         "required": ["lessons", "total"],

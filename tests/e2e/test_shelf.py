@@ -113,3 +113,50 @@ async def test_a_lost_catalogue_is_made_again_beside_the_node(
     said = f"{many} of {many} lessons"
     await until(lambda: any(said in line for line in node.log), 30, "a line in the log")
     await until(lambda: not restoring.wanted(data_dir), 30, "the end of it")
+
+
+async def test_a_lesson_is_edited_by_keyboard_by_those_who_may(
+    browser: Browser, start_node: StartNode, tmp_path: Path
+) -> None:
+    lesson = archive(tmp_path / "data", 1, title="Lesson 5", school="Hilltop")
+    node = await start_node()
+    page = await shelf(browser, f"{node.url}/archive/{lesson}", "en")
+    edit, editor = page.get_by_test_id("edit"), page.get_by_test_id("editor")
+    await expect(edit).to_have_text("Edit", timeout=_PATIENCE)
+    await edit.focus()
+    await page.keyboard.press("Enter")
+    title = page.get_by_test_id("edit-title")
+    await expect(title).to_be_focused(timeout=_PATIENCE)
+    await expect(title).to_have_value("Lesson 5")
+    await title.fill("分数的加法")
+
+    tags = page.get_by_test_id("edit-tags")
+    await tags.fill("x" * 41)
+    await page.keyboard.press("Enter")
+    trouble = page.get_by_test_id("edit-trouble")
+    await expect(trouble).to_contain_text("20 tags", timeout=_PATIENCE)
+    await expect(tags).to_be_focused()
+
+    await tags.fill("numbers, 分母")
+    refuse = "**/api/archive/*"
+    await page.route(refuse, lambda route: route.abort())
+    await page.keyboard.press("Enter")
+    await expect(trouble).to_contain_text("cannot be reached", timeout=_PATIENCE)
+    await expect(title).to_have_value("分数的加法")
+    await page.unroute(refuse)
+    await page.keyboard.press("Enter")
+    await expect(editor).to_be_hidden(timeout=_PATIENCE)
+    await expect(edit).to_be_focused()
+    await expect(page.locator("#title")).to_have_text("分数的加法", timeout=_PATIENCE)
+
+    await page.goto(f"{node.url}/archive?q=分母")
+    await expect(page.get_by_test_id("lesson-card")).to_contain_text(
+        "分数的加法", timeout=_PATIENCE
+    )
+
+    async with Api(node.url) as api:
+        school = await api.become("school", "math")
+    await page.goto("about:blank")
+    visitor = await shelf(browser, f"{node.url}/archive/{lesson}#token={school}", "en")
+    await expect(visitor.locator("#title")).to_have_text("分数的加法", timeout=_PATIENCE)
+    await expect(visitor.get_by_test_id("edit")).to_be_hidden()

@@ -4,11 +4,15 @@ import { byId, say, show, write } from '../lib/dom'
 import { joinPath } from '../lib/lesson'
 import { badge, dateOf, lengthOf, megabytes } from './facts'
 
+const ABOUT = ['school', 'subject', 'grade', 'teacher', 'series'] as const
+
 export function drawHead(now: Entry): void {
   const live = now.state === 'live'
   document.title = `${now.title || now.lesson} · Tongbu 同步`
   write(byId('title', HTMLElement), now.title || now.lesson)
-  const facts = live ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
+  const about = ABOUT.flatMap((name) => now[name] || [])
+  const when = live ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
+  const facts = [...about, ...when]
   write(byId('facts', HTMLElement), facts.join(' · '))
   const [mark, key] = [byId('badge', HTMLElement), badge(now.state)]
   show(mark, key !== undefined)

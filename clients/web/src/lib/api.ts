@@ -60,6 +60,14 @@ export interface Entry {
   talk?: Said[] | string | null
   /** Of the lesson as a whole. */
   notes?: string
+  school?: string
+  subject?: string
+  grade?: string
+  teacher?: string
+  series?: string
+  tags?: readonly string[]
+  /** Whether who asked may change what is said of it. */
+  editable?: boolean
 }
 
 export interface Captions {
