@@ -17,9 +17,23 @@ DATABASE = "TONGBU_ARCHIVE__DATABASE"
 
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 10.0
-_GOOD_LIFE = 10.0  # a worker that lived so long is started again at once
+_GOOD_WORK = 2.0
+"""Seconds: a worker that worked so long was no hopeless case, and what ended it is news."""
 
 _log = logging.getLogger(__name__)
+
+
+class Backoff:
+    """How long to wait before the next worker: ever longer, while they come to nothing. Pure."""
+
+    def __init__(self) -> None:
+        self._next = _FIRST_WAIT
+
+    def wait(self, worked: float) -> float:
+        """Seconds, after a worker that was at work for so many: not counted is how it began."""
+        wait = _FIRST_WAIT if worked >= _GOOD_WORK else self._next
+        self._next = min(wait * 2, _LONGEST_WAIT)
+        return wait
 
 
 class Supervisor:
@@ -36,13 +50,18 @@ class Supervisor:
         command: Sequence[str] = (sys.executable, "-m", "recorder.worker"),
         on_news: Callable[[News], None] | None = None,
         database: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`database`: the catalogue's URL, if it is not in the data folder; it has a password."""
+        """`database`: the catalogue's URL, if it is not in the data folder; it has a password.
+
+        `clock` gives seconds, of which only differences matter.
+        """
         self._data_dir = data_dir
         self._database = database
         self._command = command
         self._on_state = on_state or (lambda state: None)
         self._on_news = on_news or (lambda news: None)
+        self._clock = clock
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self.restarts = 0
@@ -72,24 +91,24 @@ class Supervisor:
 
     async def _keep(self, process: Process) -> None:
         """Listen to the worker; when it is gone start another, ever later if that is hopeless."""
-        wait = _FIRST_WAIT
+        backoff = Backoff()
         while True:
-            born = time.monotonic()
-            await self._listen(process)
+            worked = await self._listen(process)
             code = await process.wait()
             self.restarts += 1
             _log.warning("the recorder ended with %d; starting it again", code)
             self._on_state("failing: the recorder is starting again")
-            if time.monotonic() - born > _GOOD_LIFE:
-                wait = _FIRST_WAIT
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+            await asyncio.sleep(backoff.wait(worked))
             process = self._process = await self._respawn()
 
-    async def _listen(self, process: Process) -> None:
+    async def _listen(self, process: Process) -> float:
+        """Hear it until it is silent; how many seconds it was at work, from its first word."""
         assert process.stdout is not None  # it was asked for
+        began: float | None = None
         async for line in process.stdout:
+            began = self._clock() if began is None else began
             self._hear(line.decode(errors="replace").strip())
+        return 0.0 if began is None else self._clock() - began
 
     def _hear(self, line: str) -> None:
         """A line is a state, or an object of news."""

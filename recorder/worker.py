@@ -82,7 +82,7 @@ class Worker:
         self._done: set[str] = set()
         self._seen = -1
         self.catalogue = Catalogue(data_dir, database)
-        self.catalogue.reconcile(data_dir)
+        self.catalogue.begin()
 
     def round(self) -> bool:
         """Give every lesson a turn; False when none had anything to do."""

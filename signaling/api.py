@@ -160,8 +160,11 @@ class Api:
         return {} if disk is None else {"disk": disk.as_json()}
 
     def _summary(self, summary: dict[str, object]) -> dict[str, object]:
-        """A lesson's own account, and its recorder's trouble when it has none itself."""
-        worker = self._recorder_state()
+        """A lesson's own account, its recorder's trouble when it has none itself, and the disk's
+        when it is recorded and there is reason to worry."""
+        worker, disk = self._recorder_state(), self._disk()
+        if summary["recording"] != "off" and disk is not None and disk.warning:
+            summary = {**summary, "disk": disk.as_json()}
         if summary["recording"] == "ok" and worker.startswith("failing"):
             return {**summary, "recording": worker}
         return summary

@@ -144,7 +144,7 @@ def _archive() -> Json:
         "/api/archive/{id}": {
             "get": _operation(
                 "One recorded lesson.",
-                _ok("It.", ref("Entry")),
+                _ok("It.", ref("Shown")),
                 lesson_id,
                 errors=("401", "403", "404", "503"),
             ),

@@ -115,8 +115,10 @@ SCHEMAS: Json = {
             "behind_s": {**NUMBER, "description": "Of a push: how far behind the lesson it is."},
         },
     },
-    "Lesson": object_of(
-        {
+    "Lesson": {
+        "type": "object",
+        "required": ["lesson", "title", "id", "started_at", "schools", "tracks", "recording"],
+        "properties": {
             "lesson": TEXT,
             "title": TEXT,
             "id": TEXT,
@@ -124,8 +126,9 @@ SCHEMAS: Json = {
             "schools": COUNT,
             "tracks": {"type": "array", "items": ref("Track")},
             "recording": {**TEXT, "description": "ok, off, or failing: and why."},
-        }
-    ),
+            "disk": {**ref("Disk"), "description": "Where it fills, or is nearly full."},
+        },
+    },
     "Entry": object_of(
         {
             "id": TEXT,
@@ -142,6 +145,14 @@ SCHEMAS: Json = {
             **DETAILS,
         }
     ),
+    "Shown": {
+        "type": "object",
+        "required": ["editable"],
+        "allOf": [ref("Entry")],
+        "properties": {
+            "editable": {"type": "boolean", "description": "The bearer may PATCH what it is about."}
+        },
+    },
     "Found": {
         "type": "object",
         "required": ["lessons", "total"],

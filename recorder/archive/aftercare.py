@@ -1,7 +1,8 @@
 """What is done with lessons after they are over, each kind of it in a process of its own.
 
-    python -m recorder.archive.aftercare extras  --data-dir D    thumbnails, chapters, checksums
-    python -m recorder.archive.aftercare storage --data-dir D    uploads, retention
+    python -m recorder.archive.aftercare extras    --data-dir D    thumbnails, chapters, checksums
+    python -m recorder.archive.aftercare storage   --data-dir D    uploads, retention
+    python -m recorder.archive.aftercare catalogue --data-dir D    its rows, where they are missing
 
 A process of low priority and not a thread: pictures are decoded that were made elsewhere, which
 must not be able to end the recording of live lessons, nor make it wait for the interpreter's lock.
@@ -31,7 +32,7 @@ from recorder.archive.layout import (
     write_extras,
 )
 from recorder.archive.storage import Storage
-from recorder.catalogue import Catalogue
+from recorder.catalogue import Catalogue, restoring
 from recorder.errors import ArchiveError, RecorderError, StorageError
 from recorder.pipeline.follow import OpenReader
 from recorder.supervisor import DATABASE
@@ -42,7 +43,7 @@ AGAIN = 75
 TRIES = 3
 """A lesson whose extras have ended the process so often has none."""
 
-_NICE = {"extras": 10, "storage": 15}
+_NICE = {"catalogue": 5, "extras": 10, "storage": 15}
 
 _log = logging.getLogger("recorder.archive.aftercare")
 
@@ -110,6 +111,15 @@ def tend_storage(data_dir: Path, now: Callable[[], float], gone: Gone = lambda: 
             _log.warning("%s: not %sd for now: %s", decision.lesson, decision.action, error)
             done = False
     return done
+
+
+def restore_catalogue(data_dir: Path, gone: Gone = lambda: False) -> bool:
+    """Make the rows that the catalogue lacks, while others use it. True when all are there."""
+    catalogue = _catalogue(data_dir)
+    try:
+        return restoring.restore(catalogue, data_dir, gone, time.sleep)
+    finally:
+        catalogue.close()
 
 
 def _catalogue(data_dir: Path) -> Catalogue:
@@ -186,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
         stream=sys.stderr,
         level=logging.WARNING,  # of libraries
     )
-    _log.setLevel(logging.INFO)
+    for name in ("recorder.archive.aftercare", "recorder.catalogue.restoring"):
+        logging.getLogger(name).setLevel(logging.INFO)
     av.logging.set_level(av.logging.PANIC)  # what matters comes as exceptions
     os.nice(_NICE[options.kind])
 
@@ -200,6 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
             from sfu._media import JournalReader  # native: only the real process needs it
 
             done = make_extras(options.data_dir, JournalReader, gone)
+        elif options.kind == "catalogue":
+            done = restore_catalogue(options.data_dir, gone)
         else:
             done = tend_storage(options.data_dir, time.time, gone)
     except (RecorderError, OSError, DatabaseError, ImportError) as error:

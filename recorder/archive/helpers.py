@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recorder.archive import policy
+from recorder.catalogue import restoring
 from recorder.errors import ArchiveError
 
 HOURLY = 3_600.0
@@ -17,6 +18,7 @@ HOURLY = 3_600.0
 
 _WAITS = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds until what failed is tried again
 _KINDS = ("extras", "storage")
+_CATALOGUE = "catalogue"
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,10 @@ class Helpers:
         start: Start | None = None,
     ) -> None:
         self._clock = clock
-        self._kinds = [_Kind(kind, data_dir, start or _starter(data_dir)) for kind in _KINDS]
+        start = start or _starter(data_dir)
+        self._data_dir = data_dir
+        self._kinds = [_Kind(kind, data_dir, start) for kind in _KINDS]
+        self._catalogue = _Kind(_CATALOGUE, data_dir, start)
         self._archived = 0
 
     def tick(self, archived: int) -> None:
@@ -41,13 +46,14 @@ class Helpers:
         now = self._clock()
         more = archived > self._archived
         self._archived = archived
+        self._catalogue.tick(now, restoring.wanted(self._data_dir))
         if archived:
             for kind in self._kinds:
                 kind.tick(now, more)
 
     def close(self) -> None:
         """End them; what they did not finish is done another time."""
-        for kind in self._kinds:
+        for kind in (*self._kinds, self._catalogue):
             kind.close()
 
 
@@ -103,6 +109,8 @@ class _Kind:
 
     def _has_work(self) -> bool:
         """Whether the operator wants it at all: no process for a storage that is not there."""
+        if self._name == _CATALOGUE:
+            return restoring.wanted(self._data_dir)
         if self._name != "storage":
             return True
         try:

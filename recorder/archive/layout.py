@@ -38,6 +38,8 @@ LESSON_ID = re.compile(r"(\d{8}-\d{6})-([\w-]{1,64})-[0-9a-f]{4}")
 
 MANIFEST_VERSION = 1
 
+_EXTINF = re.compile(r"#EXTINF:([0-9.]+)")
+
 POSTER = "poster.jpg"
 
 
@@ -211,16 +213,22 @@ class LessonFolder:
         atomic.write(self.path / "manifest.json", text, sync=True)
         atomic.sync_to_disk(self.path)
 
-    def close_playlists(self) -> None:
-        """End the playlists as they are on disk, and take stock of the files beside them."""
+    def close_playlists(self) -> float:
+        """End the playlists as they are on disk, and take stock of the files beside them.
+
+        Returns how many seconds the longest of them has.
+        """
+        longest = 0.0
         for path in sorted(self.media.rglob("*.m3u8")):
             name = path.relative_to(self.media).as_posix()
             text = path.read_text()
             self.replace(name, (playlist.end(text) if "#EXTINF" in text else text).encode())
+            longest = max(longest, sum(map(float, _EXTINF.findall(text))))
         for path in sorted(self.media.rglob("*")):
             name = path.relative_to(self.media).as_posix()
             if path.is_file() and not path.name.startswith(".") and name not in self._files:
                 self.add(name, path.stat().st_size)
+        return longest
 
     def temporary(self, name: str) -> Path:
         """Where a file may be written before it is adopted."""

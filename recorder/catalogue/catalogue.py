@@ -4,31 +4,30 @@ It holds nothing that the archive folders do not: one that is lost or damaged is
 the manifests, what people changed (`details.json`) and what was written (`chat.jsonl`).
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.exc import DatabaseError
 
 from recorder.archive import details, talk
-from recorder.archive.layout import LESSON_ID, Entry, lesson_folders, read_entry
+from recorder.archive.layout import LESSON_ID, Entry, read_entry
 from recorder.archive.talk import Message
-from recorder.catalogue import words
+from recorder.catalogue import restoring, words
+from recorder.catalogue.counting import Counting, Facets, numbers_of
 from recorder.catalogue.database import Database
 from recorder.catalogue.index import MOST_TALK, PostgresqlIndex, SqliteIndex, Texts
 from recorder.catalogue.marks import passages
 from recorder.catalogue.models import Base, Lesson, Record
-from recorder.catalogue.search import Hit, Query, find
+from recorder.catalogue.search import Hit, Query, find, is_vain, numbers
 from recorder.errors import ArchiveError
 
 _OF_A_SECOND = 1 << 16
 """Numbers of one second: as many as four hexadecimal digits tell apart."""
-_BATCH = 200
-"""Lessons in a transaction, where there are many: others get their turn between two."""
 _UNFINISHED = ("live", "finishing")
 
 _LESSONS, _RECORDS = (Base.metadata.tables[name] for name in ("lessons", "records"))
@@ -38,8 +37,6 @@ _INDEXED = (
     .values(indexed=bindparam("digest"))
 )
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -47,7 +44,7 @@ class Page:
 
     hits: list[Hit]
     total: int
-    facets: dict[str, list[tuple[str, int]]]
+    facets: Facets
 
 
 class Catalogue:
@@ -56,20 +53,21 @@ class Catalogue:
     def __init__(self, data_dir: Path, url: str = "") -> None:
         """Opens it, or begins a new one: SQLite's unless a URL is given. Raises CatalogueError."""
         self._data_dir = data_dir
-        self._database = Database(data_dir, url, on_lost=self._restore_all)
+        self._database = Database(data_dir, url, on_lost=self.begin)
         self._index = SqliteIndex() if self._database.is_sqlite else PostgresqlIndex()
-        _twice(self._index_anew)
+        self._counting = Counting()
+        _twice(lambda: restoring.index_few(self))
 
     def save(self, entry: Entry) -> None:
         """Insert the entry as the recorder has it, or replace the one with its id."""
-        self._save([entry])
+        self.save_all([entry])
 
     def find(self, lesson_id: str) -> Entry | None:
         """The entry with this id, as people have changed it."""
         query = select(Record.entry, Record.edits).join(Lesson, Lesson.number == Record.number)
         with self._database.reading() as connection:
             row = connection.execute(query.where(Lesson.id == lesson_id)).first()
-        return None if row is None else _applied(row.entry, row.edits)
+        return self._in_its_folder(lesson_id) if row is None else _applied(row.entry, row.edits)
 
     def talk(self, lesson_id: str) -> list[Message]:
         """What was written in a lesson, as far as it is known here."""
@@ -82,20 +80,28 @@ class Catalogue:
         """What is asked for."""
         with self._database.reading() as connection:
             found = find(connection, self._index, query)
-            rows = {
-                row.number: row
-                for row in connection.execute(
-                    select(Record.number, Record.entry, Record.edits, Record.talk).where(
-                        Record.number.in_(found.page)
-                    )
-                )
-            }
+            wanted = [Record.number, Record.entry, Record.edits]
+            wanted += [Record.talk] if found.terms else []
+            read = select(*wanted).where(Record.number.in_(found.page))
+            rows = {row.number: row for row in connection.execute(read)} if found.page else {}
+            facets = self._facets(connection, query) if query.facets else {}
         hits = []
         for row in (rows[number] for number in found.page if number in rows):
             entry = _applied(row.entry, row.edits)
             marks = passages(entry, _messages(row.talk), found.terms) if found.terms else []
             hits.append(Hit(entry, marks))
-        return Page(hits, found.total, found.facets)
+        return Page(hits, found.total, facets)
+
+    def _facets(self, connection: Connection, query: Query) -> Facets:
+        """How many there are of each value, whatever is chosen among the values beside it."""
+        if is_vain(query):
+            return {}
+        columns = self._counting.columns(connection)
+        statement = numbers(self._index, query)
+        if statement is None:
+            return columns.facets(query, None)
+        together = connection.execute(self._index.together(statement)).scalar()
+        return columns.facets(query, numbers_of(together))
 
     def edit(self, lesson_id: str, changes: Mapping[str, Any]) -> Entry:
         """Change what is said of a lesson, in its folder and here.
@@ -105,25 +111,19 @@ class Catalogue:
         """
         folder = self._folder(lesson_id)
         details.edit(folder, changes)
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             query = select(Record.number, Record.entry, Record.talk)
             row = connection.execute(
                 query.join(Lesson, Lesson.number == Record.number).where(Lesson.id == lesson_id)
             ).first()
-            if row is None:
-                raise FileNotFoundError(lesson_id)
-            edits = details.edited(folder)  # now: of two edits, the later one writes all of both
-            material = _Material(
-                Entry.from_json(row.entry), edits, _messages(row.talk), self._database.store
-            )
-            texts = Texts.of(material.applied, material.said)
-            values = {**material.columns, "indexed": texts.digest}
-            connection.execute(update(Lesson).where(Lesson.number == row.number).values(**values))
-            connection.execute(
-                update(Record).where(Record.number == row.number).values(edits=edits)
-            )
-            self._index.write(connection, {row.number: texts})
-        return material.applied
+            if row is not None:
+                edits = details.edited(
+                    folder
+                )  # now: of two edits, the later one writes all of both
+                return self._write_edits(connection, row, edits)
+        entry = read_entry(folder)  # its row is still to be made
+        self.save(entry)
+        return self.find(lesson_id) or entry
 
     def lessons(self) -> list[str]:
         """The names of all lessons, each once."""
@@ -132,7 +132,7 @@ class Catalogue:
 
     def remove(self, lesson_id: str) -> None:
         """Forget a lesson; one that is not there is no error."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             number = connection.execute(
                 select(Lesson.number).where(Lesson.id == lesson_id)
             ).scalar()
@@ -141,39 +141,60 @@ class Catalogue:
                 for model in (Record, Lesson):
                     connection.execute(delete(model).where(model.number == number))
 
+    def begin(self) -> None:
+        """Make the rows agree with the archive folders: a few now, more of them by `aftercare`.
+
+        Run it before any lesson is recorded.
+        """
+        _twice(lambda: restoring.begin(self, self._data_dir))
+
     def reconcile(self, data_dir: Path) -> None:
-        """Make the rows agree with the archive folders: run it before any lesson is recorded."""
+        """Make all rows agree with the archive folders, however long that takes."""
         assert data_dir == self._data_dir
-        _twice(self._restore_all)
+        _twice(lambda: restoring.restore(self, data_dir))
+
+    def states(self) -> dict[str, str]:
+        """The states of this data folder's lessons, by their ids."""
+        query = select(Lesson.id, Lesson.state).where(Lesson.store == self._database.store)
+        with self._database.reading() as connection:
+            return {row.id: row.state for row in connection.execute(query)}
+
+    def stale(self, limit: int) -> int:
+        """How many lessons are indexed by other rules than ours; at most `limit`."""
+        counted = select(func.count()).select_from(_stale().limit(limit).subquery())
+        with self._database.reading() as connection:
+            return int(connection.execute(counted).scalar_one())
+
+    def index_anew(self, limit: int) -> int:
+        """Index so many of them, the newest first; returns how many it were."""
+        with self._writing() as connection:
+            old = list(connection.execute(_stale().limit(limit)).scalars())
+            rows = connection.execute(select(Record).where(Record.number.in_(old)))
+            texts = {
+                row.number: Texts.of(_applied(row.entry, row.edits), _messages(row.talk))
+                for row in rows.all()
+            }
+            if texts:
+                self._index.write(connection, texts)
+                digests = [{"at": at, "digest": text.digest} for at, text in texts.items()]
+                connection.execute(_INDEXED, digests)
+        return len(texts)
 
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
 
-    def _restore_all(self) -> None:
-        query = select(Lesson.id, Lesson.state).where(Lesson.store == self._database.store)
-        with self._database.reading() as connection:
-            states = {row.id: row.state for row in connection.execute(query)}
-        folders = {path.name: path for path in lesson_folders(self._data_dir)}
-        for gone in states.keys() - folders.keys():
-            self.remove(gone)
-        missing = [
-            path for name, path in folders.items() if states.get(name) in (None, *_UNFINISHED)
-        ]
-        for first in range(0, len(missing), _BATCH):
-            self._save(list(_finished(missing[first : first + _BATCH])))
-
-    def _save(self, entries: list[Entry]) -> None:
+    def save_all(self, entries: list[Entry]) -> None:
         """Write the rows of lessons; their folders have what people say of them."""
         if not entries:
             return
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             made = [self._material(entry) for entry in entries]  # here: nobody edits meanwhile
             known = _known(connection, [entry.id for entry in entries])
-            numbers = {row.number for row in known.values()}
+            replaced = {row.number for row in known.values()}
             for model in (Lesson, Record):
-                connection.execute(delete(model).where(model.number.in_(numbers)))
-            taken = numbers | _taken(connection, entries)
+                connection.execute(delete(model).where(model.number.in_(replaced)))
+            taken = replaced | _taken(connection, entries)
             lessons, records, texts = [], [], {}
             for material in made:
                 before = known.get(material.entry.id)
@@ -188,34 +209,43 @@ class Catalogue:
             connection.execute(_RECORDS.insert(), records)
             self._index.write(connection, texts)
 
+    def _write_edits(self, connection: Connection, row: Any, edits: dict[str, Any]) -> Entry:
+        material = _Material(
+            Entry.from_json(row.entry), edits, _messages(row.talk), self._database.store
+        )
+        texts = Texts.of(material.applied, material.said)
+        values = {**material.columns, "indexed": texts.digest}
+        connection.execute(update(Lesson).where(Lesson.number == row.number).values(**values))
+        connection.execute(update(Record).where(Record.number == row.number).values(edits=edits))
+        self._index.write(connection, {row.number: texts})
+        return material.applied
+
     def _material(self, entry: Entry) -> "_Material":
         folder = self._folder(entry.id)
         said = talk.read(folder) if entry.state not in _UNFINISHED else []
         return _Material(entry, details.edited(folder), said, self._database.store)
 
-    def _index_anew(self) -> None:
-        """Index what came from an older version of us, or by other rules."""
-        rules = f"{words.VERSION}:"
-        stale = select(Lesson.number).where(Lesson.indexed.not_like(f"{rules}%")).limit(_BATCH)
-        while True:
-            with self._database.writing() as connection:
-                numbers = list(connection.execute(stale).scalars())
-                if not numbers:
-                    return
-                rows = connection.execute(select(Record).where(Record.number.in_(numbers)))
-                texts = {
-                    row.number: Texts.of(_applied(row.entry, row.edits), _messages(row.talk))
-                    for row in rows.all()
-                }
-                self._index.write(connection, texts)
-                digests = [{"at": at, "digest": text.digest} for at, text in texts.items()]
-                connection.execute(_INDEXED, digests)
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._database.writing() as connection:
+            yield connection
+        self._counting.changed()
+
+    def _in_its_folder(self, lesson_id: str) -> Entry | None:
+        """A finished lesson whose row is still to be made: it can be watched meanwhile."""
+        folder = self._folder(lesson_id)
+        if not LESSON_ID.fullmatch(lesson_id) or not folder.is_dir():
+            return None
+        try:
+            return _applied(asdict(read_entry(folder)), details.edited(folder))
+        except (FileNotFoundError, ArchiveError):
+            return None
 
     def _folder(self, lesson_id: str) -> Path:
         return self._data_dir / "lessons" / lesson_id
 
 
-def _twice(step: Callable[[], None]) -> None:
+def _twice(step: Callable[[], object]) -> None:
     """Once more after a failure: whatever finds a file damaged has begun a new one by then."""
     try:
         step()
@@ -223,15 +253,10 @@ def _twice(step: Callable[[], None]) -> None:
         step()
 
 
-def _finished(folders: list[Path]) -> Iterator[Entry]:
-    """What the manifests say; a lesson without one is the worker's to record."""
-    for folder in folders:
-        try:
-            yield read_entry(folder)
-        except FileNotFoundError:
-            continue
-        except (ArchiveError, OSError) as error:  # one folder must not stop the others
-            _log.warning("%s: %s", folder.name, error)
+def _stale() -> Select[int]:
+    """Lessons that are indexed by other rules than ours, the newest first."""
+    other = Lesson.indexed.not_like(f"{words.VERSION}:%")
+    return select(Lesson.number).where(other).order_by(Lesson.number.desc())
 
 
 @dataclass(frozen=True, slots=True)

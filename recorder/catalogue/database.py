@@ -30,7 +30,12 @@ HEAD = "0002"
 """The newest revision in `migrations/versions`; a database that has it is not looked at further."""
 
 _LOCK_KEY = 0x746F6E67_6275  # "tongbu", for PostgreSQL's advisory locks
-_POOL = {"pool_size": 4, "max_overflow": 12, "pool_timeout": 30}
+_POOL = {
+    "pool_size": 4,
+    "max_overflow": 12,
+    "pool_timeout": 30,
+    "pool_use_lifo": True,  # the one that was used last has what is needed in its cache
+}
 _STORE = "store.id"
 _BEGIN = "tongbu_begin"
 
@@ -167,7 +172,7 @@ def _sqlite(path: Path) -> Engine:
             "busy_timeout=10000",
             "journal_mode=WAL",
             "synchronous=NORMAL",
-            "cache_size=-16384",
+            "cache_size=-32768",  # KiB: all of `lessons`, of 50,000, and what is often looked for
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -188,7 +193,7 @@ def _sqlite(path: Path) -> Engine:
 def _postgresql(url: str) -> Engine:
     try:
         parsed = _driver(make_url(url))
-        return create_engine(parsed, json_serializer=_as_json, pool_pre_ping=True, **_POOL)
+        engine = create_engine(parsed, json_serializer=_as_json, pool_pre_ping=True, **_POOL)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise CatalogueError(
             "archive.database is no URL of a PostgreSQL, such as "
@@ -198,6 +203,18 @@ def _postgresql(url: str) -> Engine:
         raise CatalogueError(
             "The driver for PostgreSQL is not installed: pip install 'tongbu[postgres]'"
         ) from error
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, record: Any) -> None:
+        """The planner knows not what it costs to unpack a tsvector: reading all of them looks
+        cheap to it, and takes seven times as long as asking the index. Nor is any question of ours
+        long enough for compiling it."""
+        with connection.cursor() as cursor:
+            for setting in ("enable_seqscan = off", "jit = off", "work_mem = '16MB'"):
+                cursor.execute(f"SET {setting}")
+        connection.commit()
+
+    return engine
 
 
 def _driver(url: URL) -> URL:

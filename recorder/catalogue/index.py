@@ -99,13 +99,29 @@ class SqliteIndex:
         """Forget lessons."""
         connection.execute(delete(self._TABLE).where(self._TABLE.c.rowid.in_(list(numbers))))
 
-    def matching(self, terms: Sequence[Term], scope: Scope) -> Select[Any]:
-        """The numbers of the lessons that have all terms."""
+    def matching(
+        self, terms: Sequence[Term], scope: Scope, without: Scope | None = None
+    ) -> Select[Any]:
+        """The numbers of the lessons that have all terms, though not in the smaller scope."""
         wanted = " AND ".join(map(self._phrase, terms))
-        expression = f"{self._SCOPES[scope]}({wanted})"
+        expression = f"({self._SCOPES[scope]}({wanted}))"
+        if without is not None:
+            expression += f" NOT ({self._SCOPES[without]}({wanted}))"
         return select(self._TABLE.c.rowid.label("number")).where(
             self._TABLE.c.search.op("MATCH")(expression)
         )
+
+    def together(self, found: Select[Any]) -> Select[Any]:
+        """All of these numbers as one text: thousands of rows cost more than what they say."""
+        (number,) = found.subquery().c
+        return select(func.group_concat(number))
+
+    @staticmethod
+    def newest(
+        number: ColumnElement[Any], terms: Sequence[Term], narrowed: bool
+    ) -> ColumnElement[Any]:
+        """By what to order what was found: it comes in this order already."""
+        return number.desc()
 
     @staticmethod
     def _phrase(term: Term) -> str:
@@ -138,15 +154,36 @@ class PostgresqlIndex:
         """Forget lessons."""
         connection.execute(delete(self._TABLE).where(self._TABLE.c.number.in_(list(numbers))))
 
-    def matching(self, terms: Sequence[Term], scope: Scope) -> Select[Any]:
-        """The numbers of the lessons that have all terms."""
+    def together(self, found: Select[Any]) -> Select[Any]:
+        """All of these numbers as one text: thousands of rows cost more than what they say."""
+        (number,) = found.subquery().c
+        return select(func.string_agg(cast(number, Text), ","))
+
+    def matching(
+        self, terms: Sequence[Term], scope: Scope, without: Scope | None = None
+    ) -> Select[Any]:
+        """The numbers of the lessons that have all terms, though not in the smaller scope."""
+        statement = select(self._TABLE.c.number).where(self._has(terms, scope))
+        return statement if without is None else statement.where(~self._has(terms, without))
+
+    @staticmethod
+    def newest(
+        number: ColumnElement[Any], terms: Sequence[Term], narrowed: bool
+    ) -> ColumnElement[Any]:
+        """By what to order what was found. The planner knows how frequent a token is, not how
+        frequent several are together, or in what `narrowed` leaves: taking the newest lessons one
+        by one until enough have them may then mean all. `+ 0` makes it ask the index, and sort."""
+        frequent = len(terms) == 1 and len(terms[0].tokens) == 1 and not narrowed
+        return number.desc() if frequent else (number + 0).desc()
+
+    def _has(self, terms: Sequence[Term], scope: Scope) -> ColumnElement[bool]:
         columns = self._TABLE.c
         vector = (columns.head_words, columns.facts_words, columns.words)[scope - 1]
         wanted = " & ".join(map(self._lexemes, terms))
         found = vector.op("@@")(cast(wanted, TSQUERY))
         texts = (columns.head, columns.facts, columns.body)[:scope]
         rows = [self._in_a_row(term, texts) for term in terms if len(term.tokens) > 1]
-        return select(columns.number).where(and_(found, *rows))
+        return and_(found, *rows)
 
     @staticmethod
     def _row(number: int, texts: Texts) -> dict[str, Any]:

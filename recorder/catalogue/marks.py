@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from recorder.archive.layout import Entry
 from recorder.archive.talk import Message
-from recorder.catalogue.words import Term, plain
+from recorder.catalogue.words import Term, folded, plain
 
 _NAMES = ("title", "lesson", "school", "subject", "grade", "teacher", "series")
 _BEFORE, _WIDTH = 24, 120
@@ -67,8 +67,8 @@ def marked(text: str, terms: Sequence[Term], *, around: bool = False) -> tuple[s
 
 def _has(text: str, terms: Sequence[Term]) -> bool:
     """Whether to look closer: it costs little, and nearly all that is asked has none."""
-    folded = plain(text)
-    return any(term.text in folded for term in terms)
+    compared = folded(text)
+    return any(term.text in compared for term in terms)
 
 
 def _messages(talk: list[Message], terms: Sequence[Term]) -> list[Passage]:
@@ -85,17 +85,16 @@ def _messages(talk: list[Message], terms: Sequence[Term]) -> list[Passage]:
 
 def _spans(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
     """Where the words stand in the text as it is, in order, none overlapping."""
-    origin: list[int] = []
-    pieces = []
-    for place, character in enumerate(text):
-        piece = _plain(character)
-        pieces.append(piece)
-        origin += [place] * len(piece)
-    folded = "".join(pieces)
+    pieces = list(map(_plain, text))
+    compared = "".join(pieces)
+    if max(map(len, pieces), default=1) == 1 == min(map(len, pieces), default=1):
+        origin: Sequence[int] = range(len(text))
+    else:
+        origin = [place for place, piece in enumerate(pieces) for _ in piece]
     found = sorted(
         (origin[match.start()], origin[match.end() - 1] + 1)
         for term in terms
-        for match in term.pattern().finditer(folded)
+        for match in term.pattern().finditer(compared)
     )
     merged: list[tuple[int, int]] = []
     for start, stop in found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from recorder.archive.details import FACETS
 from recorder.archive.layout import Entry
@@ -21,8 +21,6 @@ from recorder.catalogue.words import Term, terms
 
 FILTERS = (*FACETS, "state")
 """What lessons are chosen by, besides words and dates."""
-MOST_VALUES = 50
-"""Values of a facet that are counted, the most frequent ones."""
 
 
 class Sort(StrEnum):
@@ -54,11 +52,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What was found: a page of lessons' numbers, how many there are in all, and of what kinds."""
+    """What was found: a page of lessons' numbers, how many there are in all, and by which words."""
 
     page: list[int]
     total: int
-    facets: dict[str, list[tuple[str, int]]]
     terms: list[Term]
 
 
@@ -73,13 +70,23 @@ class Hit:
 def find(connection: Connection, index: Index, query: Query) -> Numbers:
     """Look for it."""
     wanted = terms(query.words)
-    if query.words.strip() and not wanted:  # nothing but signs: no lesson has them
-        return Numbers([], 0, {}, [])
+    if is_vain(query):
+        return Numbers([], 0, wanted)
     chosen = _Chosen(index, wanted, query)
     total = chosen.count(connection, Scope.ALL)
-    page = chosen.page(connection, total) if total > query.offset else []
-    facets = chosen.facets(connection) if query.facets else {}
-    return Numbers(page, total, facets, wanted)
+    page = chosen.page(connection) if total > query.offset else []
+    return Numbers(page, total, wanted)
+
+
+def numbers(index: Index, query: Query) -> Select[Any] | None:
+    """All lessons that have the words, whatever else is demanded; None when there are none."""
+    wanted = terms(query.words)
+    return index.matching(wanted, Scope.ALL) if wanted else None
+
+
+def is_vain(query: Query) -> bool:
+    """Whether it asks for nothing but signs: no lesson has them."""
+    return bool(query.words.strip()) and not terms(query.words)
 
 
 class _Chosen:
@@ -89,81 +96,49 @@ class _Chosen:
         self._index = index
         self._terms = wanted
         self._query = query
-        self._conditions = list(_conditions(query, Lesson))
-        self._found = self._all_found() if wanted else None
+        self._conditions = list(_conditions(query))
 
-    def count(self, connection: Connection, scope: Scope) -> int:
+    def count(self, connection: Connection, scope: Scope, without: Scope | None = None) -> int:
         """How many there are."""
-        found = self._numbers(scope).subquery()
+        found = self._numbers(scope, without).subquery()
         return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
-    def page(self, connection: Connection, total: int) -> list[int]:
+    def page(self, connection: Connection) -> list[int]:
         """The numbers of the page that was asked for."""
         query = self._query
         if self._terms and query.sort is Sort.BEST:
-            return self._best(connection, total)
-        if self._terms:
-            found = self._index.matching(self._terms, Scope.ALL).scalar_subquery()
-            statement = select(Lesson.number).where(Lesson.number.in_(found), *self._conditions)
-        else:
-            statement = select(Lesson.number).where(*self._conditions)
+            return self._best(connection)
+        statement = self._numbers(Scope.ALL)
+        if self._terms and not self._conditions:
+            statement = statement.join(Lesson, _is(statement.selected_columns[0]))
         ordered = statement.order_by(*_ORDERS[query.sort])
         return list(connection.execute(ordered.limit(query.limit).offset(query.offset)).scalars())
 
-    def facets(self, connection: Connection) -> dict[str, list[tuple[str, int]]]:
-        """How many there are of each value, whatever is chosen among the values beside it."""
-        counted = union_all(*(select(self._counted(name).subquery()) for name in FACETS))
-        found: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
-        for name, value, count in connection.execute(counted):
-            found[name].append((str(value), int(count)))
-        for values in found.values():
-            values.sort(key=lambda counted: (-counted[1], counted[0]))
-        return found
-
-    def _counted(self, name: str) -> Select[Any]:
-        """The most frequent values of one facet."""
-        rows: Any = Lesson if self._found is None else self._found.c
-        value, number = getattr(rows, name), func.count()
-        return (
-            select(literal(name).label("facet"), value.label("value"), number.label("count"))
-            .where(value != "", *_conditions(self._query, rows, but=name))
-            .group_by(value)
-            .order_by(number.desc(), value)
-            .limit(MOST_VALUES)
-        )
-
-    def _best(self, connection: Connection, total: int) -> list[int]:
+    def _best(self, connection: Connection) -> list[int]:
         """Scope after scope, each without what the scope before it has."""
         page: list[int] = []
-        skip, before, seen = self._query.offset, None, 0
+        skip, before = self._query.offset, None
         for scope in Scope:
-            reached = total if scope is Scope.ALL else self.count(connection, scope)
-            size, missing = reached - seen, self._query.limit - len(page)
-            if size > skip:
-                statement = self._numbers(scope, without=before)
-                ordered = statement.order_by(statement.selected_columns[0].desc())
-                page += connection.execute(ordered.limit(missing).offset(skip)).scalars()
-            if len(page) == self._query.limit:
+            missing = self._query.limit - len(page)
+            statement = self._numbers(scope, before)
+            number = statement.selected_columns[0]
+            narrowed = bool(self._conditions) or before is not None
+            ordered = statement.order_by(self._index.newest(number, self._terms, narrowed))
+            found = connection.execute(ordered.limit(missing).offset(skip)).scalars().all()
+            page += found
+            if len(found) == missing:
                 break
-            skip, before, seen = max(0, skip - size), scope if reached else None, reached
+            if skip:  # how many were passed over is counted only where none was left
+                skip = 0 if found else max(0, skip - self.count(connection, scope, before))
+            before = scope
         return page
-
-    def _all_found(self) -> CTE:
-        """All lessons that have the words: looked for once, counted several times."""
-        statement = self._index.matching(self._terms, Scope.ALL)
-        joined = statement.join(Lesson, _is(statement.selected_columns[0]))
-        columns = [getattr(Lesson, name) for name in (*FILTERS, "number", "started_at", "lesson")]
-        return joined.with_only_columns(*columns).cte("found")
 
     def _numbers(self, scope: Scope, without: Scope | None = None) -> Select[Any]:
         if not self._terms:
             return select(Lesson.number).where(*self._conditions)
-        statement = self._index.matching(self._terms, scope)
-        number = statement.selected_columns[0]
-        if without is not None:
-            known = self._index.matching(self._terms, without).scalar_subquery()
-            statement = statement.where(number.not_in(known))
+        statement = self._index.matching(self._terms, scope, without)
         if self._conditions:
+            number = statement.selected_columns[0]
             statement = statement.join(Lesson, _is(number)).where(*self._conditions)
         return statement
 
@@ -181,16 +156,15 @@ def _is(number: ColumnElement[Any]) -> ColumnElement[bool]:
     return Lesson.number == number + 0
 
 
-def _conditions(query: Query, rows: Any, but: str = "") -> Iterable[ColumnElement[bool]]:
-    """What the filters demand of `rows`, those of one name left out."""
+def _conditions(query: Query) -> Iterable[ColumnElement[bool]]:
+    """What is demanded of a lesson beside its words."""
     for name, values in query.filters.items():
         if name not in FILTERS:
             raise ValueError(f"{name} is no filter")
-        if name != but:
-            yield getattr(rows, name).in_(list(values))
+        yield getattr(Lesson, name).in_(list(values))
     if query.since is not None:
-        yield rows.started_at >= query.since
+        yield Lesson.started_at >= query.since
     if query.until is not None:
-        yield rows.started_at < query.until
+        yield Lesson.started_at < query.until
     if query.lessons is not None:
-        yield rows.lesson.in_(list(query.lessons))
+        yield Lesson.lesson.in_(list(query.lessons))

@@ -66,8 +66,12 @@ class Term:
 
 def plain(text: str) -> str:
     """The text as it is compared: words and spaces."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return folded.translate(_LETTERS)
+    return folded(text).translate(_LETTERS)
+
+
+def folded(text: str) -> str:
+    """The text with all signs that part its words: a word that is in here is in `plain` as well."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def tokens(text: str) -> list[str]:

@@ -349,7 +349,7 @@ class LessonRecorder:
 def give_up(folder: Path, entry: Entry, reason: str) -> Entry:
     """Archive what there is of a lesson that cannot be recorded to its end. Raises OSError."""
     lesson = LessonFolder(folder)
-    lesson.close_playlists()
-    entry = replace(entry, state="degraded", reason=reason, bytes=lesson.bytes)
+    seconds = round(lesson.close_playlists(), 3) or entry.duration_s
+    entry = replace(entry, state="degraded", reason=reason, bytes=lesson.bytes, duration_s=seconds)
     lesson.write_manifest(Manifest(entry))
     return entry

@@ -46,6 +46,7 @@ class Outputs:
         self._attendance: dict[str, Attendance] = {}
         self._places: dict[str, str] = {}
         self._masters: dict[str, str] = {}
+        self._end_us = 0
         self._published = 0
 
     def attendance(self, place: str) -> Attendance:
@@ -100,7 +101,7 @@ class Outputs:
         """The end of the lesson is where the last of it ends."""
         self.mixer.finish()
         self._hear()
-        end_us = self.end_us
+        end_us = self._end_us = self.end_us
         if self.audio is not None:
             self.audio.finish(end_us)
         for view in self.views.values():
@@ -126,8 +127,8 @@ class Outputs:
 
     @property
     def end_us(self) -> int:
-        """Up to where there is anything."""
-        return max((output.end_us for output in self.all()), default=0)
+        """Up to where there is anything; a view that is closed tells no more."""
+        return max((output.end_us for output in self.all()), default=0) or self._end_us
 
     def publish(self, *, final: bool = False) -> None:
         """Bring the playlists up to date: media first, then the masters that name them."""

@@ -83,12 +83,13 @@ class Access:
             self._authorize(request, None, Right.SEE)
         except web.HTTPForbidden:
             names = await self.ask(self.catalogue.lessons)
-            return [name for name in names if self._permits(request, name)]
+            return [name for name in names if self.permits(request, name, Right.SEE)]
         return None
 
-    def _permits(self, request: web.Request, lesson: str) -> bool:
+    def permits(self, request: web.Request, lesson: str, right: Right) -> bool:
+        """Whether the asker, who is known, may do this with the lessons of this name."""
         try:
-            self._authorize(request, lesson, Right.SEE)
+            self._authorize(request, lesson, right)
         except web.HTTPForbidden:
             return False
         return True

@@ -64,10 +64,11 @@ class ArchiveApi:
         return web.json_response(answer)
 
     async def show(self, request: web.Request) -> web.Response:
-        """One lesson, and what was written in it."""
+        """One lesson, what was written in it, and whether the asker may change what it is about."""
         entry = await self._access.find(request)
         said = await self._access.ask(self._access.catalogue.talk, entry.id)
-        return web.json_response(_with_talk(_as_json(entry), said))
+        editable = self._access.permits(request, entry.lesson, Right.EDIT)
+        return web.json_response(_with_talk({**_as_json(entry), "editable": editable}, said))
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change what is said of a lesson; null takes an edit back."""

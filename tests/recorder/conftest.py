@@ -8,9 +8,22 @@ from typing import Any
 import pytest
 
 from recorder.pipeline.lesson import LessonRecorder
+from tests.recorder import judging
 from tests.recorder.journals import Journal
 
 LESSON = "20260921-141320-math-00aa"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Whatever archive a test leaves behind is judged."""
+    yield
+    judging.after(item)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much was judged, and what it cost."""
+    terminalreporter.write_line(judging.told())
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def fragments(data: bytes) -> list[tuple[int, int]]:
         assert name in ("moof", "mdat", "styp"), name
         if name == "moof":
             traf = dict(boxes(dict(boxes(body))["traf"]))
-            found.append((_tfdt(traf["tfdt"]), _length(traf["tfhd"], traf["trun"])))
+            found.append((decode_time(traf["tfdt"]), length(traf["tfhd"], traf["trun"])))
     return found
 
 
@@ -147,11 +147,11 @@ def _mono(frame: av.AudioFrame) -> np.ndarray:
     return samples[0].astype(np.float32) / (32768 if samples.dtype == np.int16 else 1)
 
 
-def _tfdt(box: bytes) -> int:
+def decode_time(box: bytes) -> int:
     return struct.unpack_from(">Q" if box[0] else ">I", box, 4)[0]
 
 
-def _length(tfhd: bytes, trun: bytes) -> int:
+def length(tfhd: bytes, trun: bytes) -> int:
     """The sum of a run's sample durations, from `trun` or else `tfhd`'s default."""
     flags, count = struct.unpack(">II", trun[:8])
     if not flags & 0x100:

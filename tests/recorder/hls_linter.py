@@ -141,6 +141,25 @@ class Linter:
         self._before = playlist
         return playlist
 
+    def judge(self, text: str) -> Playlist:
+        """A rendition of an archive, which is whole: it makes no promises, and has an end."""
+        playlist = parse(text)
+        assert int(re.search(r"#EXT-X-VERSION:(\d+)", text)[1]) >= 6, "EXT-X-MAP is of version 6"
+        assert "#EXT-X-INDEPENDENT-SEGMENTS\n" in text
+        assert re.search(r"#EXT-X-PLAYLIST-TYPE:(EVENT|VOD)\n", text)
+        assert text.endswith("#EXT-X-ENDLIST\n"), "it has no end: players wait for more"
+        assert not playlist.control, "nobody serves an archive's playlist by parts"
+        assert playlist.open is None
+        assert (playlist.hint, playlist.skipped, playlist.reports) == ("", 0, {})
+        assert playlist.segments, "it is empty"
+        first = self._load(playlist.segments[0].uri).start
+        assert first / self._rate < 0.001, "the lesson's clock begins at 0, to a part of a sample"
+        self._ends[-1] = first
+        for number, segment in enumerate(playlist.segments):
+            assert not segment.parts
+            self._check_segment(playlist, number, segment)
+        return playlist
+
     def _check_head(self, text: str, playlist: Playlist) -> None:
         control = playlist.control
         assert int(re.search(r"#EXT-X-VERSION:(\d+)", text)[1]) >= 9
@@ -269,16 +288,29 @@ class _Media:
         assert self.length > 0
 
     def _add(self, traf: dict[str, bytes]) -> None:
-        start = struct.unpack_from(">Q", traf["tfdt"], 4)[0]
-        flags, count = struct.unpack_from(">II", traf["trun"])
-        assert flags == 0x701
-        samples = list(struct.iter_unpack(">III", traf["trun"][12:]))
-        assert len(samples) == count > 0
+        start = hls.decode_time(traf["tfdt"])
         if self.start < 0:
             self.start, self.length = start, 0
-            self.sync = not samples[0][2] & NOT_SYNC
+            self.sync = not _first_flags(traf["tfhd"], traf["trun"]) & NOT_SYNC
         assert start == self.start + self.length, "a hole between chunks"
-        self.length += sum(duration for duration, _, _ in samples)
+        self.length += hls.length(traf["tfhd"], traf["trun"])
+
+
+def _first_flags(tfhd: bytes, trun: bytes) -> int:
+    """The flags of a run's first sample: its own, or those of all (ISO/IEC 14496-12, 8.8.8)."""
+    flags, count = struct.unpack_from(">II", trun)
+    assert count > 0
+    at = 8 + (4 if flags & 0x1 else 0)
+    if flags & 0x4:
+        return int(struct.unpack_from(">I", trun, at)[0])
+    if flags & 0x400:
+        before = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200))
+        return int(struct.unpack_from(">I", trun, at + before)[0])
+    of_all = int.from_bytes(tfhd[:4], "big")
+    if not of_all & 0x20:
+        return SYNC  # as moov says, where only sound leaves it
+    before = sum(size for bit, size in ((0x1, 8), (0x2, 4), (0x8, 4), (0x10, 4)) if of_all & bit)
+    return int(struct.unpack_from(">I", tfhd, 8 + before)[0])
 
 
 def _part(attributes: dict[str, str]) -> Part:

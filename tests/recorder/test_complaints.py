@@ -1,8 +1,7 @@
 """What people complain of in other recorders, each a test by its name.
 
-Some of the list are elsewhere: an upload that fails is the storage's, post-processing that is days
-behind cannot be (a lesson can be played at its bell), and workers killed by a real signal are in
-`test_native.py`.
+One of the list is elsewhere, the storage's: `archive/test_upload.py` has the upload that fails and
+deletes the only copy. Workers killed by a real signal are in `test_native.py`.
 """
 
 import errno
@@ -17,11 +16,14 @@ import av
 import numpy as np
 import pytest
 
-from recorder.archive.layout import read_manifest, verify
+from recorder.archive import aftercare
+from recorder.archive.layout import Extras, entry_from_id, read_manifest, verify
+from recorder.catalogue import Catalogue, Query
 from recorder.pipeline.lesson import LessonRecorder
 from recorder.pipeline.segments import SegmentFile
 from recorder.worker import Worker
 from tests.recorder import hls, media
+from tests.recorder.catalogue.conftest import archived
 from tests.recorder.conftest import LESSON
 from tests.recorder.journals import FakeReader, Journal, Sender, at_us, lesson, loop
 
@@ -261,6 +263,52 @@ def test_black_recording(codec: str, folder: Path, record: Record):
         assert all(np.mean(frame.to_ndarray(format="gray")) > 60 for frame in frames)
     with av.open(io.BytesIO((folder / "media" / "poster.jpg").read_bytes())) as poster:
         assert np.mean(next(poster.decode(video=0)).to_ndarray(format="gray")) > 60
+
+
+def test_ten_days_behind(tmp_path: Path):
+    """A lesson waits for no other: what is left over from a crash, with a day's work in it, does
+    not stand before the one that has just ended."""
+    left_over, math = lesson("H264", 240, size=SMALL, ended=False), lesson("H264", 8, size=SMALL)
+    names = [f"20260911-1413{n:02d}-class{n}-00aa" for n in range(3)]
+    journals = {**dict.fromkeys(names, left_over), LESSON: math}
+    for name in journals:
+        (tmp_path / "lessons" / name / "journal").mkdir(parents=True)
+    worker = Worker(tmp_path, lambda path: FakeReader(journals[Path(path).parent.name], path))
+    folders = {name: tmp_path / "lessons" / name for name in journals}
+    while not (folders[LESSON] / "manifest.json").exists():
+        assert worker.round(), "nobody works on it"
+    assert not any((folders[name] / "manifest.json").exists() for name in names)
+    assert read_manifest(folders[LESSON]).entry.duration_s == pytest.approx(8, abs=0.1)
+    video, _ = tracks(folders[LESSON])
+    assert video.ended
+    assert pictures(video)[-1].time == pytest.approx(8, abs=0.1)
+    other = hls.read(folders[names[0]] / "media" / "camera" / "index.m3u8")
+    assert other.duration > 20, "nor do those wait for it"
+    worker.catalogue.close()
+
+
+def test_ten_days_behind_in_post_processing(
+    folder: Path, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """At its bell a lesson can be played and is listed, though all that is made of lessons later
+    is still to be made of ten days' lessons; and of those the newest is the first."""
+    lessons = [tmp_path / "lessons" / f"202609{day}-141300-math-00aa" for day in range(11, 21)]
+    for other in lessons:
+        archived(tmp_path, replace(entry_from_id(other.name), state="complete"))
+    record(lesson("H264", 8, size=SMALL))
+    catalogue = Catalogue(tmp_path)
+    catalogue.reconcile(tmp_path)
+    assert catalogue.search(Query()).hits[0].entry.id == LESSON
+    assert verify(folder) == []
+    video, _ = tracks(folder)
+    assert video.ended
+    assert pictures(video)[-1].time == pytest.approx(8, abs=0.1)
+    catalogue.close()
+
+    order: list[Path] = []
+    monkeypatch.setattr(aftercare, "make", lambda made, reader: order.append(made) or Extras())
+    assert aftercare.make_extras(tmp_path, None)
+    assert order == [folder, *reversed(lessons)]
 
 
 def test_disk_full(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

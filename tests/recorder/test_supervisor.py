@@ -1,6 +1,7 @@
 """The supervisor with workers of its own making: they die, they hang, they talk."""
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recorder.news import Ended, News
-from recorder.supervisor import Supervisor
+from recorder.supervisor import Backoff, Supervisor
 
 GOOD = "print('ok', flush=True); signal.sigwait([signal.SIGTERM])"
 DEAF = "import time; print('deaf', flush=True); time.sleep(60)"
@@ -35,7 +36,7 @@ class Ear:
             self._heard.notify_all()
 
     async def wait_for(self, state: str, times: int = 1) -> None:
-        async with asyncio.timeout(10), self._heard:
+        async with asyncio.timeout(30), self._heard:
             await self._heard.wait_for(lambda: self.states.count(state) >= times)
 
 
@@ -105,6 +106,38 @@ async def test_a_worker_that_cannot_live_is_started_ever_more_slowly(tmp_path: P
     await asyncio.sleep(1.5)
     assert 1 <= supervisor.restarts <= 4
     await supervisor.stop(1)
+
+
+@pytest.mark.parametrize(
+    ("worked", "waits"),
+    [
+        ([0.0] * 9, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0]),
+        ([1.0, 1.0, 5.0, 1.0], [0.2, 0.4, 0.2, 0.4]),
+        ([2.0] * 9, [0.2] * 9),
+    ],
+)
+def test_waits_grow_until_a_worker_has_worked(worked: list[float], waits: list[float]):
+    backoff = Backoff()
+    assert [backoff.wait(seconds) for seconds in worked] == pytest.approx(waits)
+
+
+async def test_crashes_in_a_row_after_some_work_each_do_not_delay_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ear, waits, wait = Ear(), list[float](), Backoff.wait
+
+    def noted(self: Backoff, worked: float) -> float:
+        waits.append(wait(self, worked))
+        return 0.0
+
+    monkeypatch.setattr(Backoff, "wait", noted)
+    clock = itertools.count(0.0, 3.0).__next__  # each worker works for three seconds of it
+    supervisor = Supervisor(tmp_path, ear, command("print('ok', flush=True)"), clock=clock)
+    await supervisor.start()
+    for times in range(1, 6):
+        await ear.wait_for("ok", times)
+    await supervisor.stop(5)
+    assert waits[:4] == [0.2] * 4
 
 
 async def test_a_worker_that_does_not_listen_is_killed(tmp_path: Path):

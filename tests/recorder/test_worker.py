@@ -175,6 +175,7 @@ def test_a_bad_lesson_is_degraded_after_three_tries_and_the_others_go_on(school:
         video = hls.read(folder / "media" / "camera" / "index.m3u8")
         hls.check(video, 90_000)
         assert video.ended
+        assert manifest.entry.duration_s == pytest.approx(video.duration, abs=0.2)
 
 
 def test_what_is_no_journal_is_degraded(school: School):

@@ -27,12 +27,12 @@ def packager(media: Path, name: str, kind: str) -> None:
     """Shaka Packager's reader over each of a rendition's initialisations with its segments."""
     folder = media / name
     lines = (folder / "index.m3u8").read_text().splitlines()
-    joined: dict[str, bytes] = {}
+    joined: dict[str, bytearray] = {}
     init = ""
     for line in lines:
         if line.startswith("#EXT-X-MAP:"):
             init = line.split('"')[1]
-            joined.setdefault(init, (folder / init).read_bytes())
+            joined.setdefault(init, bytearray((folder / init).read_bytes()))
         elif line and not line.startswith("#"):
             joined[init] += (folder / line).read_bytes()
     for number, data in enumerate(joined.values()):

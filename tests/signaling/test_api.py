@@ -10,6 +10,7 @@ from signaling.admission import Limits
 from signaling.api import Api
 from signaling.auth import verify
 from signaling.config import DEV_KEY, DEV_SECRET
+from signaling.disk import Disk
 from signaling.door import Door
 from signaling.edge import errors_as_json
 from tests.signaling.conftest import House, token
@@ -35,6 +36,32 @@ async def test_unknown_addresses_and_methods_are_json(house: House) -> None:
     assert response.status == 405
     assert response.headers["Allow"]
     assert (await response.json())["error"]
+
+
+@pytest.mark.parametrize(
+    ("recording", "disk", "told"),
+    [
+        ("ok", Disk(12 * 10**9, "everything", 2.8, warning=True), 2.8),
+        ("ok", Disk(10**12, "everything", 90.0, warning=False), None),
+        ("off", Disk(12 * 10**9, "everything", 2.8, warning=True), None),
+        ("ok", None, None),
+    ],
+)
+async def test_a_recorded_lesson_says_when_the_disk_fills(
+    house: House, recording: str, disk: Disk | None, told: float | None
+) -> None:
+    api = Api(
+        house.registry,
+        house.engine,
+        Door(Limits()),
+        {},
+        dev=True,
+        recorder_state=lambda: "ok",
+        disk=lambda: disk,
+    )
+    summary = api._summary({"recording": recording})
+    facts = summary.get("disk")
+    assert (facts["hours_left"] if isinstance(facts, dict) else None) == told
 
 
 class TestEnding:

@@ -89,6 +89,7 @@ def test_lessons_are_stored_and_then_freed(taught: Path, tmp_path: Path, stored_
     assert tend_storage(tmp_path, lambda: NOW)
 
 
+@pytest.mark.damaged("it is what must not be stored")
 def test_a_damaged_lesson_is_not_stored_and_waits_for_its_repair(
     taught: Path, tmp_path: Path, stored_in: Storage
 ):

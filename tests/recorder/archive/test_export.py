@@ -96,6 +96,7 @@ def test_what_does_not_go_is_told(folder, record, tmp_path: Path, codec, name, v
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.damaged("an export must notice it")
 def test_a_damaged_lesson_leaves_no_half_film(folder: Path, record, tmp_path: Path):
     record(lesson("H264", 4))
     for path in (folder / "media" / "camera").glob("init-*"):

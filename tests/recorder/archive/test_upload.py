@@ -183,6 +183,7 @@ def test_a_storage_that_lies_about_etags_is_read_back(way, storage, taught: Path
     assert upload.check(taught, storage) == []
 
 
+@pytest.mark.damaged("it is what must not be stored")
 def test_a_damaged_file_is_not_stored(server, storage, taught: Path):
     target = taught / "media" / "camera" / "000001.m4s"
     data = bytearray(target.read_bytes())

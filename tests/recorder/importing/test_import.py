@@ -176,6 +176,7 @@ def test_sound_alone_is_no_lesson(tmp_path: Path):
     assert refused(tmp_path, path)
 
 
+@pytest.mark.damaged("pictures are copied as they are, with the bits that were flipped in them")
 def test_damaged_films_end_in_a_lesson_or_a_sentence(tmp_path: Path):
     """Random damage: never a traceback, never a half-made lesson, never a hanging process."""
     whole = film(tmp_path / "whole.mp4", seconds=3, options=X264).read_bytes()

@@ -209,6 +209,7 @@ def test_a_lesson_without_sound_has_video_only(folder: Path, record: Record):
     journal.add(sender.frames(loop(media.video(), 6), 0.2)).end(7)
     manifest = record(journal)
     assert manifest["entry"]["audio"] is None
+    assert manifest["entry"]["duration_s"] == pytest.approx(6, abs=0.1)
     codecs, video, audio = hls.master(folder / "media" / "camera.m3u8")
     assert audio is None
     assert "opus" not in codecs

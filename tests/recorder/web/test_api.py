@@ -48,6 +48,12 @@ async def client(tmp_path: Path) -> AsyncIterator[TestClient]:
         yield client
 
 
+@pytest.mark.parametrize(("may", "editable"), [("all", False), ("math", True), ("admin", True)])
+async def test_who_may_edit_is_told_so(client: TestClient, may: str, editable: bool):
+    answer = await client.get(f"/api/archive/{FIRST}", headers={"X-May": may})
+    assert (await answer.json())["editable"] is editable
+
+
 async def found(client: TestClient, query: str) -> list[str]:
     answer = await (await client.get("/api/archive" + query)).json()
     assert answer["total"] >= len(answer["lessons"])

@@ -4,6 +4,8 @@ import { byId, say, show, write } from '../lib/dom'
 import { joinPath } from '../lib/lesson'
 import { badge, dateOf, lengthOf, megabytes } from './facts'
 
+const ABOUT = ['school', 'subject', 'grade', 'teacher', 'series'] as const
+
 export function drawHead(now: Entry): void {
   const live = now.state === 'live'
   document.title = `${now.title || now.lesson} · Tongbu 同步`
@@ -20,6 +22,7 @@ export function drawHead(now: Entry): void {
 /** Apart, as a browser's first date takes it a twentieth of a second. */
 export function drawFacts(now: Entry): void {
   const live = now.state === 'live'
-  const facts = live ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
-  write(byId('facts', HTMLElement), facts.join(' · '))
+  const about = ABOUT.flatMap((name) => now[name] || [])
+  const when = live ? [dateOf(now)] : [dateOf(now), lengthOf(now), megabytes(now)]
+  write(byId('facts', HTMLElement), [...about, ...when].join(' · '))
 }

@@ -10,6 +10,7 @@ import { type Chapter, neighbour } from './chapters'
 import { Chooser, sayChoice } from './chooser'
 import { Controls, obey } from './controls'
 import { drawDownloads } from './downloads'
+import { Editor } from './edit'
 import { chaptersOf, talkIn, tilesOf } from './extras'
 import { drawFacts, drawHead } from './head'
 import { type Command, command, type Focus } from './keys'
@@ -67,6 +68,10 @@ export class ReplayPage {
   readonly #resume = new Resume(this.#player)
   readonly #stalls = new Stalls()
   readonly #chooser = new Chooser((choice) => this.#choose(choice))
+  readonly #editor = new Editor((saved) => {
+    this.#entry = { ...this.#entry, ...saved }
+    this.#draw()
+  })
   #entry: Entry | undefined
   #choice: Choice | undefined
   #chapters: readonly Chapter[] = []
@@ -142,6 +147,7 @@ export class ReplayPage {
     this.#drawViews(now)
     drawHead(now)
     drawDownloads(now)
+    this.#editor.offer(now)
     void this.#calm.then(() => drawFacts(now))
     void this.#drawExtras(now)
     // A player that stands tells of nothing.
@@ -259,7 +265,7 @@ export class ReplayPage {
   }
 
   #key(event: KeyboardEvent): void {
-    if (!this.#choice || byId('help', HTMLDialogElement).open) return
+    if (!this.#choice || document.querySelector('dialog[open]')) return
     const wish = command(event, focusOf(event.target))
     if (!wish) return
     event.preventDefault()

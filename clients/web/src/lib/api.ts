@@ -13,6 +13,16 @@ export interface LiveLesson {
   tracks: { kind: 'audio' | 'video'; source: Source; codec: string }[]
   /** `ok`, `off`, or `failing: <reason>`. */
   recording: string
+  /** Where it fills, or is nearly full. */
+  disk?: Disk
+}
+
+/** Where lessons are recorded. */
+export interface Disk {
+  /** What of a lesson is recorded. */
+  keeps: 'everything' | 'sound' | 'events'
+  /** Until pictures are not recorded any more; null: that is not in sight. */
+  hours_left: number | null
 }
 
 export type EntryState = 'live' | 'finishing' | 'complete' | 'recovered' | 'degraded'
@@ -50,6 +60,14 @@ export interface Entry {
   talk?: Said[] | string | null
   /** Of the lesson as a whole. */
   notes?: string
+  school?: string
+  subject?: string
+  grade?: string
+  teacher?: string
+  series?: string
+  tags?: readonly string[]
+  /** Whether who asked may change what is said of it. */
+  editable?: boolean
 }
 
 export interface Captions {

@@ -56,6 +56,13 @@ export const en = {
   'recording.off': 'Off',
   'recording.unknown': 'Checking…',
   'recording.failing': 'Not recording: {reason}',
+  'recording.diskFull': 'Not recording: the disk is full. Tell whoever runs the server.',
+  'recording.startsAgain': 'Interrupted: the recorder is starting again by itself.',
+  'recording.soundOnly': 'Only sound: the disk is nearly full. Tell whoever runs the server.',
+  'recording.noRoom': 'Not recording: the disk is nearly full. Tell whoever runs the server.',
+  'recording.hoursLeft': 'On, but the disk has room for {n} h only. Tell whoever runs the server.',
+  'recording.minutesLeft':
+    'On, but the disk has room for {n} min only. Tell whoever runs the server.',
 
   'quality.good': 'Good',
   'quality.weak': 'Weak',
@@ -208,6 +215,19 @@ export const en = {
   'replay.troubleGone': 'This part of the recording is missing. Go to another part, or try again.',
   'replay.nothing': 'Nothing was recorded in this lesson.',
   'replay.afterTheBell': 'This lesson can be replayed a few seconds after it ends.',
+
+  'edit.open': 'Edit',
+  'edit.title': 'About this lesson',
+  'edit.name': 'Title',
+  'edit.notes': 'Notes',
+  'edit.tags': 'Tags',
+  'edit.tagsHint': 'Separate them by commas.',
+  'edit.save': 'Save',
+  'edit.saving': 'Saving…',
+  'edit.cancel': 'Cancel',
+  'edit.tooManyTags': 'At most {most} tags, each of at most {longest} characters.',
+  'edit.forbidden': 'Your link does not let you change this lesson. Ask its teacher to do it.',
+  'edit.notWritten': 'The server could not write this down: its disk may be full. Try again later.',
 
   'error.noLink': 'Ask your school for the link',
   'error.noLinkDetail': 'This page opens with a personal link. Your school can give it to you.',

@@ -17,6 +17,7 @@ import { keepAwake } from '../lib/wake'
 import { Broadcast } from './broadcast'
 import { Guest } from './guest'
 import { People } from './people'
+import { tell } from './recording'
 import { Studio } from './studio'
 import { UplinkHint } from './uplink'
 
@@ -190,12 +191,9 @@ export class TeachPage {
     this.#startedAt = lesson.started_at
     const n = lesson.schools
     say(byId('schools', HTMLElement), n === 1 ? 'teach.schools.one' : 'teach.schools.many', { n })
-    const recording = byId('recording', HTMLElement)
-    const failing = lesson.recording.startsWith('failing')
-    recording.classList.toggle('bad', failing)
-    if (failing)
-      say(recording, 'recording.failing', { reason: lesson.recording.replace(/^failing:?\s*/, '') })
-    else say(recording, lesson.recording === 'ok' ? 'recording.ok' : 'recording.off')
+    const [recording, told] = [byId('recording', HTMLElement), tell(lesson)]
+    recording.dataset.level = told.level
+    say(recording, told.key, told.params)
   }
 
   async #copy(): Promise<void> {

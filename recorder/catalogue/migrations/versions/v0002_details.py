@@ -11,6 +11,7 @@ revision = "0002"
 down_revision = "0001"
 
 _DIGITS = re.compile("[0-9a-f]{4}")
+_BATCH = 1_000
 _TEXTS = ("school", "subject", "grade", "teacher", "series", "language")
 
 
@@ -90,14 +91,22 @@ def _move() -> None:
     connection = op.get_bind()
     rows = connection.execute(sa.select(old).order_by(old.c.id)).all()
     taken: set[int] = set()
+    moved: list[tuple[int, Any]] = []
     for row in rows:
         number = _number(row.id, row.started_at)
         while number in taken:
             number += 1
         taken.add(number)
-        connection.execute(lessons.insert(), _lesson(number, row))
+        moved.append((number, row))
+    for first in range(0, len(moved), _BATCH):
+        batch = moved[first : first + _BATCH]
+        connection.execute(lessons.insert(), [_lesson(number, row) for number, row in batch])
         connection.execute(
-            records.insert(), {"number": number, "entry": row.entry, "edits": {}, "talk": []}
+            records.insert(),
+            [
+                {"number": number, "entry": row.entry, "edits": {}, "talk": []}
+                for number, row in batch
+            ],
         )
 
 

@@ -129,6 +129,7 @@ def test_a_lesson_without_pictures_has_chapters_only(folder: Path, record):
     assert verify(folder) == []
 
 
+@pytest.mark.damaged("what a tool finds where it finds nothing")
 def test_what_cannot_be_made_is_noted_and_the_rest_is_there(folder: Path, record):
     journal = taught(slides=False)
     record(journal)
