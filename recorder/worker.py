@@ -51,7 +51,7 @@ STOP_SECONDS = 1.8
 
 _RECORDS = 2_000  # a turn of one lesson: about 30 s of media, 30 ms of work
 _PATIENCE = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries while the machine is in trouble
-_LOOK_SECONDS = 0.5  # how often it is asked whether the catalogue should say something else
+_LOOK_SECONDS = 1.0  # how often it is asked whether the catalogue should say something else
 _REFRESH_SECONDS = 30.0  # the catalogue's duration of a live lesson is no older
 
 _log = logging.getLogger("recorder.worker")
@@ -72,7 +72,7 @@ class Worker:
         """`database` as `Catalogue` takes it. Raises OSError, CatalogueError."""
         (data_dir / "lessons").mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir
-        self._lessons = str(data_dir / "lessons")  # a string: it is looked at ten times a second
+        self._lessons = str(data_dir / "lessons")  # a string: it is looked at five times a second
         self._open_reader = open_reader
         self._clock = clock
         self._on_state = on_state
