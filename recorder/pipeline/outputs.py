@@ -16,6 +16,7 @@ from recorder.pipeline.mix import Mixer
 from recorder.pipeline.pictures import Poster
 from recorder.pipeline.rendition import AudioRendition, VideoRendition
 from recorder.pipeline.webm import WebmView
+from sfu._media import Timeline
 
 if TYPE_CHECKING:
     from sfu._media import Frame
@@ -76,6 +77,18 @@ class Outputs:
         if frame.keyframe:
             self._offer_poster(view.name, time_us, frame.data)
         view.push(time_us, frame, track)
+
+    def bind(self, timeline: Timeline, track: int, view: VideoView | None) -> bool:
+        """Have frames of this track that simply follow the last one go to its rendition at once,
+        until it is released; False where each of them must be looked at. `view` of a picture."""
+        if view is None and self.audio is not None and self.mixer.is_lone(track):
+            passed = self.mixer.unnoted.append
+            timeline.bind(track, self.audio.samples, self.audio.segments, passed)
+        elif isinstance(view, VideoRendition):
+            timeline.bind(track, view.samples, view.segments)
+        else:
+            return False
+        return True
 
     def change_over(self, place: str, view: VideoView) -> None:
         """A place goes on in this view; others of the same place stand still."""

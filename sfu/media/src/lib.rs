@@ -40,6 +40,7 @@ pub mod packet;
 pub mod peer;
 #[cfg(feature = "python")]
 mod python;
+pub mod recording;
 pub mod repair;
 pub mod route;
 pub mod shard;

@@ -5,6 +5,7 @@
 mod config;
 mod events;
 mod reader;
+mod recording;
 mod stats;
 
 use std::os::fd::AsRawFd;
@@ -23,6 +24,7 @@ use self::reader::{
     Damage, Frame, JournalEnd, JournalReader, LessonEvent, RawJournalReader, RawRecord,
     SenderReport, read_packets,
 };
+use self::recording::{Samples, Timed, Timeline};
 use self::stats::{
     downtrack_stats, journal_stats, link_stats, listener_stats, shard_stats, uptrack_stats,
 };
@@ -47,7 +49,8 @@ mod _media {
     use super::{
         Connected, ConsentLost, Damage, Dtls, Engine, Frame, JournalEnd, JournalFailed,
         JournalReader, JournalRecovered, LayersChanged, LayersWanted, LessonEvent, LinkChanged,
-        RawJournalReader, RawRecord, SenderReport, Speaking, StreamStarted, read_packets,
+        RawJournalReader, RawRecord, Samples, SenderReport, Speaking, StreamStarted, Timed,
+        Timeline, read_packets,
     };
 }
 
