@@ -408,9 +408,7 @@ class Timeline:
         `owner` writes what becomes whole. Sound has a `passed`, told of each packet's time."""
     def release(self, number: int) -> int:
         """Undo it; how many frames were handed on since."""
-    def take(
-        self, records: list[Record], at: int, shift: int, between: tuple[int, int]
-    ) -> int:
+    def take(self, records: list[Record], at: int, shift: int, between: tuple[int, int]) -> int:
         """Go through the records from `at` on, while they are of bound tracks and their arrival,
         with `shift`, is after the first and not after the second of `between`.
 

@@ -113,6 +113,7 @@ class LessonRecorder:
         self._publishers = Publishers()
         self._talk = Talk()
         self._outputs = Outputs(self.folder)
+        self._published = 0
         self._tick_us = 0
         self._due_us = 0
         self._skipped = 0
@@ -145,7 +146,9 @@ class LessonRecorder:
         """Take up to about `limit` records and publish what they complete; False when none came."""
         records = self.follower.read(limit)
         self._take(records)
-        self._outputs.publish()
+        if self.folder.bytes != self._published:  # a segment is whole
+            self._published = self.folder.bytes
+            self._outputs.publish()
         if self.over:
             self._entry = replace(self._entry, state="finishing")
         return bool(records)

@@ -47,7 +47,6 @@ class Outputs:
         self._attendance: dict[str, Attendance] = {}
         self._places: dict[str, str] = {}
         self._masters: dict[str, str] = {}
-        self._published = 0
 
     def attendance(self, place: str) -> Attendance:
         """Who is there to send to this place ("audio", or a view's)."""
@@ -120,7 +119,7 @@ class Outputs:
             view.finish(end_us)
         for output in self.all():
             output.gaps.close(end_us)
-        self.publish(final=True)
+        self.publish()
 
     def close(self) -> None:
         """Let go of open files, for when this is dropped before its end."""
@@ -142,11 +141,8 @@ class Outputs:
         """Up to where there is anything."""
         return max((output.end_us for output in self.all()), default=0)
 
-    def publish(self, *, final: bool = False) -> None:
+    def publish(self) -> None:
         """Bring the playlists up to date: media first, then the masters that name them."""
-        if self._published == self._folder.bytes and not final:
-            return  # no new segment
-        self._published = self._folder.bytes
         if self.audio is not None:
             self.audio.publish_playlist()
         audio = self.audio.stream if self.audio else None

@@ -5,8 +5,10 @@
 mod config;
 mod events;
 mod reader;
-mod recording;
+mod records;
+mod samples;
 mod stats;
+mod timeline;
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -24,10 +26,11 @@ use self::reader::{
     Damage, Frame, JournalEnd, JournalReader, LessonEvent, RawJournalReader, RawRecord,
     SenderReport, read_packets,
 };
-use self::recording::{Samples, Timed, Timeline};
+use self::samples::Samples;
 use self::stats::{
     downtrack_stats, journal_stats, link_stats, listener_stats, shard_stats, uptrack_stats,
 };
+use self::timeline::{Timed, Timeline};
 use crate::codec::Layer;
 use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;

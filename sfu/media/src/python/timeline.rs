@@ -1,142 +1,15 @@
-//! Placing frames and cutting parts, for Python.
+//! The lesson's clock for Python, and the short way from it to samples.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
 use rustc_hash::FxHashMap;
 
-use super::invalid;
-use super::reader::{Frame, SenderReport};
-use crate::recording::{self, Cut, Kind, Media, Piece, UnknownTrack};
-
-#[pyclass(frozen)]
-pub(super) struct Samples(Mutex<recording::Samples>);
-
-impl Samples {
-    fn inner(&self) -> MutexGuard<'_, recording::Samples> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A part's data, or nothing where a segment is closed; start, end, whether it is independent.
-type PieceTuple = (Option<Py<PyBytes>>, i64, i64, bool);
-
-#[pymethods]
-impl Samples {
-    #[classattr]
-    const HOLD: i64 = recording::HOLD;
-    #[classattr]
-    const TOLERANCE: i64 = recording::TOLERANCE;
-
-    #[new]
-    fn new(codec: &str, notable_us: i64) -> PyResult<Self> {
-        let kind = match codec {
-            "opus" => Kind::Sound,
-            "H264" => Kind::Prefixed,
-            "VP9" | "AV1" => Kind::Pictures,
-            _ => return Err(invalid(&format!("{codec} is not recorded as samples"))),
-        };
-        Ok(Self(Mutex::new(recording::Samples::new(kind, notable_us))))
-    }
-
-    fn set_cut(&self, longest: i64, enough: i64, shortest: i64) {
-        self.inner().set_cut(Cut {
-            longest,
-            enough,
-            shortest,
-        });
-    }
-
-    fn add(&self, start: i64, data: &[u8], length: i64, sync: bool) {
-        self.inner().add(start, data, length, sync);
-    }
-
-    fn flush(&self, end: i64, last: bool) {
-        self.inner().flush(end, last);
-    }
-
-    fn close(&self) {
-        self.inner().close();
-    }
-
-    fn poll(&self, py: Python<'_>) -> Vec<PieceTuple> {
-        let mut samples = self.inner();
-        let pieces = std::iter::from_fn(|| samples.poll());
-        pieces.map(|piece| piece_tuple(py, piece)).collect()
-    }
-
-    fn unlisted(&self, py: Python<'_>) -> Vec<(Py<PyBytes>, i64, i64)> {
-        let samples = self.inner();
-        let packets = samples.unlisted().iter();
-        packets
-            .map(|(data, start, length)| (PyBytes::new(py, data).unbind(), *start, *length))
-            .collect()
-    }
-
-    #[getter]
-    fn waiting<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.inner().waiting())
-    }
-
-    #[getter]
-    fn is_waiting(&self) -> bool {
-        !self.inner().waiting().is_empty()
-    }
-
-    #[getter]
-    fn start(&self) -> i64 {
-        self.inner().start()
-    }
-
-    #[getter]
-    fn next(&self) -> i64 {
-        self.inner().next()
-    }
-
-    #[getter]
-    fn taken(&self) -> u64 {
-        self.inner().taken
-    }
-
-    #[getter]
-    fn steady(&self) -> bool {
-        self.inner().steady
-    }
-
-    #[setter]
-    fn set_steady(&self, steady: bool) {
-        self.inner().steady = steady;
-    }
-
-    #[getter]
-    fn noted_us(&self) -> i64 {
-        self.inner().noted_us
-    }
-
-    #[setter]
-    fn set_noted_us(&self, noted_us: i64) {
-        self.inner().noted_us = noted_us;
-    }
-}
-
-fn piece_tuple(py: Python<'_>, piece: Piece) -> PieceTuple {
-    match piece {
-        Piece::Part {
-            data,
-            start,
-            end,
-            independent,
-        } => (
-            Some(PyBytes::new(py, &data).unbind()),
-            start,
-            end,
-            independent,
-        ),
-        Piece::Close { start, end } => (None, start, end, false),
-    }
-}
+use super::records::{Facts, Known, Report};
+use super::samples::Samples;
+use crate::recording::{self, Media, UnknownTrack};
 
 #[pyclass(frozen, get_all)]
 pub(super) struct Timed {
@@ -237,7 +110,8 @@ impl Timeline {
     fn handle_report(&self, report: &Bound<'_, PyAny>, arrival_us: Option<i64>) -> PyResult<()> {
         let report = Report::of(report)?;
         let arrival = arrival_us.unwrap_or(report.arrival);
-        report.tell(&mut self.inner().timeline, arrival)
+        let timeline = &mut self.inner().timeline;
+        report.tell(timeline, arrival).map_err(unknown)
     }
 
     fn handle_time(&self, now_us: i64) {
@@ -299,7 +173,8 @@ impl Timeline {
     ) -> PyResult<usize> {
         let (after, until) = between;
         let mut placing = self.inner();
-        for (at, record) in records.iter().enumerate().skip(at) {
+        for at in at..records.len() {
+            let record = records.get_item(at)?;
             let Some(known) = Known::of(&record)? else {
                 return Ok(at);
             };
@@ -311,7 +186,9 @@ impl Timeline {
             let taken = match known {
                 Known::Frame(frame) => placing.take(&record, &frame, arrival)?,
                 Known::Report(report) => {
-                    report.tell(&mut placing.timeline, arrival)?;
+                    report
+                        .tell(&mut placing.timeline, arrival)
+                        .map_err(unknown)?;
                     true
                 }
             };
@@ -372,105 +249,6 @@ impl Placing {
         }
         Ok(true)
     }
-}
-
-/// A record that may concern a bound track.
-enum Known<'py> {
-    Frame(Facts<'py>),
-    Report(Report),
-}
-
-impl<'py> Known<'py> {
-    fn of(record: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
-        let native = record.is_instance_of::<Frame>();
-        if native || record.get_type().name()? == "Frame" {
-            Facts::of(record).map(|facts| Some(Self::Frame(facts)))
-        } else if record.get_type().name()? == "SenderReport" {
-            Report::of(record).map(|report| Some(Self::Report(report)))
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// The track, and when.
-    fn came(&self) -> (u32, i64) {
-        match self {
-            Self::Frame(frame) => (frame.track, frame.arrival),
-            Self::Report(report) => (report.track, report.arrival),
-        }
-    }
-}
-
-/// A sender report: ours, or a double's in a test.
-struct Report {
-    track: u32,
-    ntp: u64,
-    timestamp: u32,
-    arrival: i64,
-}
-
-impl Report {
-    fn of(report: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(native) = report.cast::<SenderReport>() {
-            let report = native.get();
-            return Ok(Self {
-                track: u32::from(report.track),
-                ntp: report.ntp,
-                timestamp: report.timestamp,
-                arrival: believed(report.arrival_us),
-            });
-        }
-        Ok(Self {
-            track: report.getattr("track")?.extract()?,
-            ntp: report.getattr("ntp")?.extract()?,
-            timestamp: report.getattr("timestamp")?.extract()?,
-            arrival: believed(report.getattr("arrival_us")?.extract()?),
-        })
-    }
-
-    fn tell<F>(&self, timeline: &mut recording::Timeline<F>, arrival: i64) -> PyResult<()> {
-        timeline
-            .handle_report(self.track, self.ntp, self.timestamp, arrival)
-            .map_err(unknown)
-    }
-}
-
-/// A frame: ours, or a double's in a test.
-struct Facts<'py> {
-    track: u32,
-    timestamp: u32,
-    arrival: i64,
-    keyframe: bool,
-    after_loss: bool,
-    data: Bound<'py, PyBytes>,
-}
-
-impl<'py> Facts<'py> {
-    fn of(frame: &Bound<'py, PyAny>) -> PyResult<Self> {
-        if let Ok(native) = frame.cast::<Frame>() {
-            let frame = native.get();
-            return Ok(Self {
-                track: u32::from(frame.track),
-                timestamp: frame.timestamp,
-                arrival: believed(frame.arrival_us),
-                keyframe: frame.keyframe,
-                after_loss: frame.after_loss,
-                data: frame.data.bind(native.py()).clone(),
-            });
-        }
-        Ok(Self {
-            track: frame.getattr("track")?.extract()?,
-            timestamp: frame.getattr("timestamp")?.extract()?,
-            arrival: believed(frame.getattr("arrival_us")?.extract()?),
-            keyframe: frame.getattr("keyframe")?.extract()?,
-            after_loss: frame.getattr("after_loss")?.extract()?,
-            data: frame.getattr("data")?.extract()?,
-        })
-    }
-}
-
-fn believed(arrival: u64) -> i64 {
-    i64::try_from(arrival).unwrap_or(i64::MAX)
 }
 
 fn unknown(UnknownTrack(number): UnknownTrack) -> PyErr {
