@@ -51,7 +51,7 @@ STOP_SECONDS = 1.8
 
 _RECORDS = 2_000  # a turn of one lesson: about 30 s of media, 30 ms of work
 _PATIENCE = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries while the machine is in trouble
-_LOOK_SECONDS = 0.5  # how often it is asked whether the catalogue should say something else
+_LOOK_SECONDS = 1.0  # how often it is asked whether the catalogue should say something else
 _REFRESH_SECONDS = 30.0  # the catalogue's duration of a live lesson is no older
 
 _log = logging.getLogger("recorder.worker")
@@ -72,7 +72,7 @@ class Worker:
         """`database` as `Catalogue` takes it. Raises OSError, CatalogueError."""
         (data_dir / "lessons").mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir
-        self._lessons = str(data_dir / "lessons")  # a string: it is looked at ten times a second
+        self._lessons = str(data_dir / "lessons")  # a string: it is looked at often
         self._open_reader = open_reader
         self._clock = clock
         self._on_state = on_state
@@ -86,11 +86,14 @@ class Worker:
 
     def round(self) -> bool:
         """Give every lesson a turn; False when none had anything to do."""
+        now = self._clock()
         self._scan()
-        busy = [self._turn(job) for job in list(self._jobs.values())]
-        troubles = sorted({job.trouble for job in self._jobs.values() if job.trouble})
-        self._say(f"failing: {troubles[0]}" if troubles else "ok")
-        return any(busy)
+        busy = False
+        for job in list(self._jobs.values()):
+            busy |= self._turn(job, now)
+        troubles = [job.trouble for job in self._jobs.values() if job.trouble]
+        self._say(f"failing: {min(troubles)}" if troubles else "ok")
+        return busy
 
     @property
     def behind(self) -> bool:
@@ -122,8 +125,7 @@ class Worker:
                         path, self._open_reader, self.catalogue, self._tell
                     )
 
-    def _turn(self, job: "_Job") -> bool:
-        now = self._clock()
+    def _turn(self, job: "_Job", now: float) -> bool:
         if now < job.not_before:
             return False
         try:

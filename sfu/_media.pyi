@@ -8,8 +8,8 @@ id which is already gone is ignored (the peer may have left while the command wa
 way); a command that cannot make sense raises `ValueError`.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, final
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol, final
 
 class EngineConfig(Protocol):
     """What an engine is made from (see `sfu.config.EngineConfig`)."""
@@ -338,6 +338,142 @@ class JournalReader:
     bytes_read: int
     errors: int
     """Damaged or unreadable records so far."""
+
+@final
+class Timed:
+    """A frame with its place in the lesson; `time_us` grows strictly within a track."""
+
+    track: int
+    time_us: int
+    frame: Frame
+    by_arrival: bool
+    """Its clock makes no sense here: it was placed by its arrival."""
+
+@final
+class Timeline:
+    """Places frames on the lesson's clock; `sfu/media/src/recording/timeline.rs` tells how.
+
+    In: `add_track` before a track's first record, `handle_frame`, `handle_report`, `handle_time`
+    in the journal's order, `finish` after the last. Arrivals may be given where they are not to be
+    those in the record. Out: `poll` gives what is placed so far, in order within each track.
+
+    A track that is bound has its frames handed on to samples as `take` meets them.
+    """
+
+    HOLD_US: ClassVar[int]
+    """How long a lesson's first frames wait for a sender report."""
+    LATE_HOLD_US: ClassVar[int]
+    """How long those of a track wait that comes later, while others are watched live."""
+    MAX_LAG_US: ClassVar[int]
+    """Frames later than this, behind a stalled link, are taken for a broken clock."""
+    SLEW: ClassVar[int]
+    """The clock of sound is moved by 1/SLEW of the elapsed time,"""
+    SLEW_PICTURES: ClassVar[int]
+    """and that of pictures by 1/SLEW_PICTURES."""
+
+    def __init__(self) -> None: ...
+    def add_track(self, number: int, clock_rate: int, publisher: int) -> None:
+        """Expect a track; tracks of one `publisher` (any number) share one wall clock."""
+    def remove_track(self, number: int) -> None:
+        """Nothing more comes of it: what is held is placed now. Raises KeyError."""
+    def handle_frame(self, frame: Frame, arrival_us: int | None = None) -> None:
+        """Place a frame, or hold it until its track's clock is known. Raises KeyError."""
+    def handle_report(self, report: SenderReport, arrival_us: int | None = None) -> None:
+        """Learn what a publisher's wall clock says of a track. Raises KeyError."""
+    def handle_time(self, now_us: int) -> None:
+        """The journal's clock has come to `now_us`."""
+    def finish(self) -> None:
+        """Place what is still held: nothing more will come."""
+    def poll(self) -> list[Timed]:
+        """What was placed since the last call."""
+    def rebased(self, number: int) -> int:
+        """How often a track's clock was given up, and begun anew from the arrivals."""
+    @property
+    def zero_us(self) -> int | None:
+        """The node's time (Unix) of lesson time 0; None until the first frame is placed."""
+    @property
+    def horizon_us(self) -> int:
+        """Frames before this lesson time will not come any more (or are not waited for)."""
+    @property
+    def publishers(self) -> int:
+        """How many wall clocks are known."""
+    def bind(
+        self,
+        number: int,
+        samples: Samples,
+        owner: _Owner,
+        passed: Callable[[tuple[int, Frame]], object] | None = None,
+    ) -> None:
+        """Have `take` hand frames of a track that simply follow the last one to `samples`, whose
+        `owner` writes what becomes whole. Sound has a `passed`, told of each packet's time."""
+    def release(self, number: int) -> int:
+        """Undo it; how many frames were handed on since."""
+    def take(self, records: list[Record], at: int, shift: int, between: tuple[int, int]) -> int:
+        """Go through the records from `at` on, while they are of bound tracks and their arrival,
+        with `shift`, is after the first and not after the second of `between`.
+
+        Returns where the first one is that was not handled. Then have those write that have
+        `grown`, and `poll`: the last frame may be placed and not handed on.
+        """
+    def grown(self) -> list[_Owner]:
+        """The owners whose samples have become parts since the last call."""
+
+class _Owner(Protocol):
+    def write(self) -> None:
+        """Write what `Samples.poll` gives."""
+
+@final
+class Samples:
+    """One rendition's samples, each lasting until the next: in by `add`, parts out by `poll`.
+
+    Times are in ticks: of 48 kHz for sound, of 90 kHz for pictures. Where parts and segments end
+    depends on them alone.
+    """
+
+    HOLD: ClassVar[int]
+    """A video source silent for longer is held; also the longest held sample."""
+    TOLERANCE: ClassVar[int]
+    """How far a packet of sound may be off the last one's end and still follow it."""
+    steady: bool
+    """Frames that simply follow the last one may be taken."""
+    noted_us: int
+    """The lesson time up to which there is media of the source; fillings are none."""
+
+    def __init__(self, codec: str, notable_us: int) -> None:
+        """A pause of `notable_us` is not steady. Raises ValueError for a codec without samples."""
+    def set_cut(self, longest: int, enough: int, shortest: int) -> None:
+        """A part is no longer than `longest` unless a single sample is, and ends with `enough`; a
+        segment ends where it can after `shortest`."""
+    def add(self, start: int, data: bytes, length: int, sync: bool) -> None:
+        """Add a sample, H264 as Annex B. After `length` the next one should start; a segment may
+        begin with it if it is `sync`."""
+    def flush(self, end: int, last: bool) -> None:
+        """End the sample that waits; with `last`, the next one may begin a segment."""
+    def close(self) -> None:
+        """End the segment that is open, if one is."""
+    def poll(self) -> list[tuple[bytes | None, int, int, bool]]:
+        """What has become whole: a part (a CMAF chunk), when it starts and ends, and whether it
+        begins with a sync sample; or None, when the segment of the parts so far starts and ends.
+        """
+    def unlisted(self) -> list[tuple[bytes, int, int]]:
+        """Packets of sound since the last whole segment, but for the one that waits: data, start,
+        duration."""
+    @property
+    def waiting(self) -> bytes:
+        """The newest sample, whose end is not known; empty when there is none."""
+    @property
+    def is_waiting(self) -> bool:
+        """There is one."""
+    @property
+    def start(self) -> int:
+        """Where the newest sample starts, or started."""
+    @property
+    def next(self) -> int:
+        """Where the next one should start: sound where the last packet ends, pictures not before a
+        tick behind the last one's start."""
+    @property
+    def taken(self) -> int:
+        """How many frames `Timeline.take` handed on to it."""
 
 @final
 class RawRecord:

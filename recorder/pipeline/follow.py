@@ -16,10 +16,11 @@ from recorder.errors import JournalError
 if TYPE_CHECKING:
     from sfu._media import Record
 
-POLL_SECONDS = 0.1
-"""How often a journal that has been read to its end is looked at again."""
+POLL_SECONDS = 0.2
+"""How often a journal that has been read to its end is looked at again: once for each part. Each
+look costs as much as three pictures do."""
 
-_IDLE_READS = 10  # the lock is tried only after a second without records: live media is steady
+_IDLE_READS = 5  # the lock is tried only after a second without records: live media is steady
 
 
 class Reader(Protocol):

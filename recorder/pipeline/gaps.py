@@ -106,21 +106,26 @@ class Gaps:
     def __init__(self, source: str, attendance: Attendance | None = None) -> None:
         self.listed: list[Gap] = []
         self.omitted = 0
+        self.notable_us = NOTABLE_SLIDES_US if source.startswith("slides") else NOTABLE_US
+        """Shorter gaps of this source are not listed."""
         self.clock_broke = False
         """The next frame's place is known by its arrival only."""
         self._source = source
         self._attendance = attendance
-        self._notable = NOTABLE_SLIDES_US if source.startswith("slides") else NOTABLE_US
         self._end_us = 0
         self._track = 0
         self._elsewhere = False
 
     def note(self, start_us: int, end_us: int, track: int, *, loss: bool) -> None:
         """Media of `track` from `start_us` to `end_us`, packets before it lost or not."""
-        if start_us - self._end_us >= self._notable:
+        if start_us - self._end_us >= self.notable_us:
             self._add(start_us, self._reason(start_us, track, loss=loss))
         self._end_us, self._track = end_us, track
         self._elsewhere = self.clock_broke = False
+
+    def go_on(self, end_us: int) -> None:
+        """Media of the last noted track went on up to here, without a gap."""
+        self._end_us = max(self._end_us, end_us)
 
     def go_elsewhere(self) -> None:
         """The source goes on as another view."""
@@ -128,7 +133,7 @@ class Gaps:
 
     def close(self, end_us: int) -> None:
         """The lesson ends here."""
-        if end_us - self._end_us >= self._notable:
+        if end_us - self._end_us >= self.notable_us:
             self._add(end_us, self._reason(end_us, self._track, loss=False))
         self._end_us = max(self._end_us, end_us)
 

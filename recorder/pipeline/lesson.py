@@ -22,13 +22,15 @@ from recorder.pipeline.follow import Follower, OpenReader, State
 from recorder.pipeline.mux import VIDEO_RATE
 from recorder.pipeline.outputs import AUDIO, Outputs, VideoView
 from recorder.pipeline.publishers import ASSISTANT, TEACHER, Publishers, place_of
-from recorder.pipeline.timeline import Timeline
+from sfu._media import Timeline
 
 if TYPE_CHECKING:
     from sfu._media import Frame, JournalEnd, LessonEvent, Record, SenderReport
 
 TICK_US = 100_000
-"""How often, by the journal's clock, it is looked at who is silent."""
+"""How often, by the journal's clock, it is looked at who is silent,"""
+STEADY_TICK_US = 1_000_000
+"""and how often while all tracks are bound: nothing is decided then but by long silences."""
 
 _SOURCE = re.compile(r"[a-z0-9_-]{1,32}")
 _LAST_TRACK = 0xFFFF  # a journal has 16 bits for their numbers
@@ -58,6 +60,8 @@ class _Track:
         """A frame of it has come."""
         self.flowing = False
         """Its frames are shown one after the other: a picture that refers to others can be."""
+        self.bound = False
+        """The timeline hands its frames on by itself, until something happens (`_release`)."""
         self.view: VideoView | None = None
         known, rate = ({"opus"}, OPUS_RATE) if self.audio else (_VIDEO, VIDEO_RATE)
         if self.codec not in known or self.clock_rate != rate:
@@ -109,7 +113,9 @@ class LessonRecorder:
         self._publishers = Publishers()
         self._talk = Talk()
         self._outputs = Outputs(self.folder)
+        self._published = 0
         self._tick_us = 0
+        self._due_us = 0
         self._skipped = 0
         self._handlers: dict[str, Callable[[int, Any], None]] = {
             "Frame": self._handle_frame,
@@ -140,7 +146,9 @@ class LessonRecorder:
         """Take up to about `limit` records and publish what they complete; False when none came."""
         records = self.follower.read(limit)
         self._take(records)
-        self._outputs.publish()
+        if self.folder.bytes != self._published:  # a segment is whole
+            self._published = self.folder.bytes
+            self._outputs.publish()
         if self.over:
             self._entry = replace(self._entry, state="finishing")
         return bool(records)
@@ -150,6 +158,7 @@ class LessonRecorder:
         self._arrivals.finish()
         self._timeline.finish()
         self._push()
+        self._release()
         self._outputs.finish()
         self.folder.tell(Ended(self.folder.id))
         self._outputs.publish_poster()
@@ -163,17 +172,29 @@ class LessonRecorder:
     # --- records
 
     def _take(self, records: "list[Record]") -> None:
-        """Frames go to the timeline at once, and on to the outputs before anything else happens:
-        so it is the same however many come at a time."""
+        """Each record in turn: it is the same however many come at a time. Nearly all are frames
+        that follow others, which the timeline hands on by itself."""
+        arrivals, timeline, at = self._arrivals, self._timeline, 0
+        while at < len(records):
+            until = min(arrivals.latest, self._due_us - 1)
+            between = arrivals.earliest, until
+            at = timeline.take(records, at, arrivals.shift, between)
+            for segmenter in timeline.grown():
+                segmenter.write()
+            self._push()
+            if at < len(records):
+                self._take_one(records[at])
+                self._push()
+                at += 1
+
+    def _take_one(self, record: "Record") -> None:
         arrivals = self._arrivals
-        for record in records:
-            at = record.arrival_us + arrivals.shift
-            if arrivals.earliest < at <= arrivals.latest:
-                self._handle(at, record)
-            else:
-                for believed in arrivals.handle(record):
-                    self._handle(*believed)
-        self._push()
+        at = record.arrival_us + arrivals.shift
+        if arrivals.earliest < at <= arrivals.latest:
+            self._handle(at, record)
+        else:
+            for believed in arrivals.handle(record):
+                self._handle(*believed)
 
     def _handle(self, arrival: int, record: "Record") -> None:
         if arrival >= self._tick_us:
@@ -199,6 +220,7 @@ class LessonRecorder:
         """Events that make no sense are counted, not believed."""
         self._timeline.handle_time(arrival)
         self._push()
+        self._release()
         try:
             value = json.loads(event.json)
             match value["type"]:
@@ -271,16 +293,26 @@ class LessonRecorder:
         """Hand what the timeline has placed to the outputs."""
         outputs, tracks = self._outputs, self._tracks
         outputs.zero_us = self._timeline.zero_us or 0
-        for number, time_us, frame, broken in self._timeline.poll():
-            track = tracks[number]
+        for timed in self._timeline.poll():
+            track = tracks[timed.track]
             track.frames += 1
             if track.muted:
                 continue
             if track.audio:
                 track.shown = True
-                outputs.push_sound(time_us, frame, number)
+                outputs.push_sound(timed.time_us, timed.frame, track.number)
             else:
-                self._push_picture(track, time_us, frame, broken)
+                self._push_picture(track, timed.time_us, timed.frame, timed.by_arrival)
+            if not track.bound and (track.audio or track.flowing) and not track.gone:
+                track.bound = outputs.bind(self._timeline, track.number, track.view)
+
+    def _release(self) -> None:
+        """Something happens: look at the next frame of each track."""
+        self._due_us = self._tick_us
+        for track in self._tracks.values():
+            if track.bound:
+                track.frames += self._timeline.release(track.number)
+                track.bound = False
 
     def _push_picture(self, track: _Track, time_us: int, frame: "Frame", broken: bool) -> None:
         if not self._publishers.shows(track.number):
@@ -301,6 +333,8 @@ class LessonRecorder:
     def _tick(self, arrival: int) -> None:
         """Look who is silent. While nobody publishes, nothing is filled: it may be the end."""
         self._tick_us = arrival - arrival % TICK_US + TICK_US
+        steady = all(track.bound or track.gone for track in self._tracks.values())
+        self._due_us = arrival + STEADY_TICK_US if steady else self._tick_us
         self._arrivals.move(arrival)
         self._timeline.handle_time(arrival)
         self._push()

@@ -79,7 +79,8 @@ class Mixer:
         self._mix: _Mix | None = None
         self._silk = False  # the last packet that went on has another kind than a mix
         self._lone: int | None = None  # the only track there is, when nothing of it waits
-        self._unnoted: deque[tuple[int, Frame]] = deque(maxlen=PRIMING)  # what passed of it
+        self.unnoted: deque[tuple[int, Frame]] = deque(maxlen=PRIMING)
+        """What passed of it; who lets packets pass without asking (`is_lone`) adds them here."""
 
     def add(self, track: int, rank: int) -> None:
         """A microphone may send; who has the least `rank` is the one that goes on in silence."""
@@ -110,8 +111,12 @@ class Mixer:
         """The packet need not be pushed: there is nobody else who could be heard."""
         if track != self._lone:
             return False
-        self._unnoted.append((time_us, frame))
+        self.unnoted.append((time_us, frame))
         return True
+
+    def is_lone(self, track: int) -> bool:
+        """All its packets pass, until a track comes or goes."""
+        return track == self._lone
 
     def push(self, time_us: int, frame: "Frame", track: int) -> None:
         """Add a packet of a track; in order within the track."""
@@ -168,11 +173,11 @@ class Mixer:
             return
         (alone,) = self._voices
         self._lone = None
-        for packet in (_packet(*passed) for passed in self._unnoted):
+        for packet in (_packet(*passed) for passed in self.unnoted):
             if packet is not None:
                 alone.pass_by(packet)
                 self._go_on(alone, packet)
-        self._unnoted.clear()
+        self.unnoted.clear()
 
     def _known(self, voice: Voice) -> int:
         """What is before this time has come, or is not waited for."""

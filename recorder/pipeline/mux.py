@@ -1,7 +1,7 @@
 """What FFmpeg muxes for us, by PyAV and without transcoding: init segments, and WebM files.
 
-The media segments are our own (`cmaf.py`): FFmpeg cannot end a fragment on demand, and costs
-three times as much.
+The media segments are our own (`sfu._media.Samples`): FFmpeg cannot end a fragment on demand, and
+costs three times as much.
 """
 
 from collections.abc import Iterator

@@ -16,6 +16,7 @@ from recorder.pipeline.mix import Mixer
 from recorder.pipeline.pictures import Poster
 from recorder.pipeline.rendition import AudioRendition, VideoRendition
 from recorder.pipeline.webm import WebmView
+from sfu._media import Timeline
 
 if TYPE_CHECKING:
     from sfu._media import Frame
@@ -47,7 +48,6 @@ class Outputs:
         self._places: dict[str, str] = {}
         self._masters: dict[str, str] = {}
         self._end_us = 0
-        self._published = 0
 
     def attendance(self, place: str) -> Attendance:
         """Who is there to send to this place ("audio", or a view's)."""
@@ -77,6 +77,18 @@ class Outputs:
         if frame.keyframe:
             self._offer_poster(view.name, time_us, frame.data)
         view.push(time_us, frame, track)
+
+    def bind(self, timeline: Timeline, track: int, view: VideoView | None) -> bool:
+        """Have frames of this track that simply follow the last one go to its rendition at once,
+        until it is released; False where each of them must be looked at. `view` of a picture."""
+        if view is None and self.audio is not None and self.mixer.is_lone(track):
+            passed = self.mixer.unnoted.append
+            timeline.bind(track, self.audio.samples, self.audio.segments, passed)
+        elif isinstance(view, VideoRendition):
+            timeline.bind(track, view.samples, view.segments)
+        else:
+            return False
+        return True
 
     def change_over(self, place: str, view: VideoView) -> None:
         """A place goes on in this view; others of the same place stand still."""
@@ -108,7 +120,7 @@ class Outputs:
             view.finish(end_us)
         for output in self.all():
             output.gaps.close(end_us)
-        self.publish(final=True)
+        self.publish()
 
     def close(self) -> None:
         """Let go of open files, for when this is dropped before its end."""
@@ -130,11 +142,8 @@ class Outputs:
         """Up to where there is anything; a view that is closed tells no more."""
         return max((output.end_us for output in self.all()), default=0) or self._end_us
 
-    def publish(self, *, final: bool = False) -> None:
+    def publish(self) -> None:
         """Bring the playlists up to date: media first, then the masters that name them."""
-        if self._published == self._folder.bytes and not final:
-            return  # no new segment
-        self._published = self._folder.bytes
         if self.audio is not None:
             self.audio.publish_playlist()
         audio = self.audio.stream if self.audio else None

@@ -101,9 +101,7 @@ class WebmView:
         path = self._folder.temporary(f"{self.name}.webm")
         self._writer = WebmWriter(path, self.codec, keyframe, audio=self._audio is not None)
         if self._audio is not None:
-            for packet in self._audio.history():
-                self._hear(*packet)
-            self._audio.listeners.append(self._hear)
+            self._audio.listen(self._hear)
 
     def _hear(self, data: bytes, start: int, duration: int) -> None:
         if self._writer is not None:

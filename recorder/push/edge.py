@@ -1,8 +1,8 @@
 """What a lesson looks and sounds like now, by its journal: one picture and one sound. Pure.
 
 Both are chosen as the archive chooses them: the picture by `publishers.py`, the sound by `mix.py`,
-everybody's who is heard. They come on the lesson's clock (`timeline.py`), so that sound and picture
-of one publisher are in sync.
+everybody's who is heard. They come on the lesson's clock (`sfu._media.Timeline`), so that sound and
+picture of one publisher are in sync.
 """
 
 import heapq
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recorder.pipeline.mix import Mixer
 from recorder.pipeline.publishers import ASSISTANT, TEACHER, Publishers
-from recorder.pipeline.timeline import Timeline
+from sfu._media import Timeline
 
 if TYPE_CHECKING:
     from sfu._media import Frame, LessonEvent, Record, SenderReport

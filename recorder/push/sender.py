@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import av
 
 from recorder.errors import MediaError, RecorderError
-from recorder.pipeline.follow import POLL_SECONDS, Follower, OpenReader, State
+from recorder.pipeline.follow import Follower, OpenReader, State
 from recorder.push.edge import Interleaver, LiveEdge, Placed
 from recorder.push.output import Output
 
@@ -39,6 +39,7 @@ REPORT_EVERY = 2.0
 """Seconds between two lines of a job that goes well."""
 
 _RECORDS = 2_000
+_LOOK_SECONDS = 0.05  # between looks at the journal: a platform is behind enough
 _CAUGHT_UP_US = 3_000_000  # a keyframe this young is one to go on with
 _RELAY = (sys.executable, "-m", "clients.headless.srt")
 
@@ -295,7 +296,7 @@ def run(push: Push, tell: Tell, told_to_stop: Callable[[float], bool]) -> None:
         if time.monotonic() - reported > REPORT_EVERY:
             tell(push.report)
             reported = time.monotonic()
-        if told_to_stop(0 if busy else POLL_SECONDS / 2):
+        if told_to_stop(0 if busy else _LOOK_SECONDS):
             push.finish()
     signal.alarm(0)
 

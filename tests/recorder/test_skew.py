@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recorder.pipeline.timeline import Timeline
+from sfu._media import Timeline
 from tests.recorder import hls, media
 from tests.recorder.events import AUDIO, VIDEO, Stage, Track, mute_event, new_stream
 from tests.recorder.journals import Frame, Journal

@@ -16,6 +16,8 @@
 //! 7. [`udp`] sends the outbox: packets in a row to one viewer leave as one GSO train. Where UDP is
 //!    blocked, [`tcp`] takes the place of [`udp`] at both ends.
 //!
+//! What the recorder makes of a journal, in a process of its own, is [`recording`], frame by frame.
+//!
 //! # Rules
 //!
 //! State machines take time, randomness and addresses as arguments: `handle_*` in, `poll_*` out.
@@ -40,6 +42,7 @@ pub mod packet;
 pub mod peer;
 #[cfg(feature = "python")]
 mod python;
+pub mod recording;
 pub mod repair;
 pub mod route;
 pub mod shard;

@@ -9,7 +9,8 @@ import pytest
 from recorder.archive.layout import LessonFolder
 from recorder.news import Closed, News, Opened, Part
 from recorder.pipeline.mux import init_segment
-from recorder.pipeline.segments import Segmenter
+from recorder.pipeline.segments import Cut, Segmenter
+from sfu._media import Samples
 from tests.recorder import hls, media
 
 
@@ -20,7 +21,8 @@ def told() -> list[News]:
 
 def segmenter(folder: Path, told: list[News]) -> Segmenter:
     folder.mkdir(exist_ok=True)
-    segments = Segmenter("audio", LessonFolder(folder, told.append), 0.0, shortest=96_000)
+    samples = Samples("opus", 1_000_000)
+    segments = Segmenter("audio", LessonFolder(folder, told.append), 0.0, samples, Cut(96_000))
     segments.open(init_segment("opus", b""))
     return segments
 
@@ -29,7 +31,9 @@ def speak(segments: Segmenter, first: int, until: int, length: int = 960) -> Non
     """Packets of 20 ms from the first to the one before `until`."""
     for number in range(first, until):
         data = media.audio()[number % 200].data
-        segments.add(data, number * length, (number + 1) * length, True, True)
+        segments.samples.add(number * length, data, length, True)
+        segments.samples.flush((number + 1) * length, True)
+        segments.write()
 
 
 def test_a_part_is_on_disk_and_told_as_soon_as_it_is_long_enough(folder: Path, told):

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.pipeline.media_clock import MAX_LAG_US, SLEW, SLEW_PICTURES
-from recorder.pipeline.timeline import HOLD_US, Timeline
+from sfu._media import Timeline
 from tests.recorder.journals import Frame, JournalEnd, Sender, SenderReport, at_us
 from tests.recorder.media import Coded
 
@@ -85,7 +84,7 @@ def test_a_late_report_moves_a_track_without_a_jump():
     differences = [v - a for a, v in zip(times(placed[AUDIO]), times(placed[VIDEO]), strict=True)]
     assert differences[0] == pytest.approx(0.2, abs=0.01)
     assert abs(differences[-1]) < 0.005
-    for track, slew in ((AUDIO, SLEW), (VIDEO, SLEW_PICTURES)):
+    for track, slew in ((AUDIO, Timeline.SLEW), (VIDEO, Timeline.SLEW_PICTURES)):
         steps = [b - a for a, b in itertools.pairwise(times(placed[track]))]
         assert max(abs(step - 0.02) for step in steps) <= 0.02 / slew + 1e-5
 
@@ -98,7 +97,7 @@ def test_frames_wait_for_the_first_report_but_not_for_ever():
         timeline.handle_frame(frame)
         if timeline.poll():
             waited = frame.arrival_us - frames[0].arrival_us
-            assert waited == pytest.approx(HOLD_US, abs=25_000)
+            assert waited == pytest.approx(Timeline.HOLD_US, abs=25_000)
             assert count > 1
             return
     pytest.fail("nothing was placed")
@@ -145,7 +144,7 @@ def test_no_publisher_however_insane_breaks_the_order_or_runs_away(stamps, repor
     placed = place(frames, lies, tracks={AUDIO: 1})[AUDIO]
     assert len(placed) == len(frames)
     assert all(b > a for a, b in itertools.pairwise(times(placed)))
-    slack = MAX_LAG_US / 1e6 + 1
+    slack = Timeline.MAX_LAG_US / 1e6 + 1
     for time, arrival in placed:
         assert abs(time - (arrival - frames[0].arrival_us) / 1e6) < slack + len(stamps) * 0.1
 
@@ -237,4 +236,4 @@ def test_the_horizon_follows_the_journals_clock():
     for frame in Sender(AUDIO, 48_000).frames(ticking(4, 50), 0):
         timeline.handle_frame(frame)
     timeline.handle_time(JournalEnd(at_us(60)).arrival_us)
-    assert timeline.horizon_us == pytest.approx(60_000_000 - MAX_LAG_US, abs=100_000)
+    assert timeline.horizon_us == pytest.approx(60_000_000 - Timeline.MAX_LAG_US, abs=100_000)

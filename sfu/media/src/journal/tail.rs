@@ -15,8 +15,8 @@ use super::format::{
 };
 use crate::clock::Micros;
 
-/// Read from the file at a time.
-const CHUNK_BYTES: u64 = 256 << 10;
+/// Read from the file at a time; small enough to be in the cache when it is looked at.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// Stretches remembered for who asks; beyond that they are only counted.
 const MAX_DAMAGE: usize = 1024;
@@ -53,15 +53,25 @@ pub(super) struct RecordView<'a> {
 pub(super) struct Tail {
     directory: PathBuf,
     segment: Option<Segment>,
-    /// Read and not yet consumed, from `start`.
-    buffer: Vec<u8>,
-    start: usize,
+    unread: Buffer,
     current: Option<RecordHeader>,
+    /// The last read got all that was in the file, and there was a record in it: no need to ask
+    /// again before the caller comes back.
+    caught_up: bool,
     /// What there is, is all there will be.
     writer_is_gone: bool,
     bytes_read: u64,
     errors: u64,
     damage: VecDeque<Damage>,
+}
+
+/// Bytes that were read and not yet consumed.
+#[derive(Default)]
+struct Buffer {
+    /// Room that is used again and again; what is outside `start..end` means nothing.
+    room: Vec<u8>,
+    start: usize,
+    end: usize,
 }
 
 struct Segment {
@@ -78,6 +88,8 @@ struct Segment {
     superseded: bool,
     /// All there will ever be of it has been read.
     complete: bool,
+    /// The last read that got something got all there was.
+    at_end: bool,
 }
 
 /// What the unread bytes begin with.
@@ -104,9 +116,9 @@ impl Tail {
         Ok(Self {
             directory: directory.to_owned(),
             segment: None,
-            buffer: Vec::new(),
-            start: 0,
+            unread: Buffer::default(),
             current: None,
+            caught_up: false,
             writer_is_gone: false,
             bytes_read: 0,
             errors: 0,
@@ -123,6 +135,7 @@ impl Tail {
             match self.find() {
                 Found::Record(header) => {
                     self.current = Some(header);
+                    self.caught_up = self.segment.as_ref().is_some_and(|segment| segment.at_end);
                     return true;
                 }
                 Found::Skip(bytes) => self.consume(bytes),
@@ -142,10 +155,7 @@ impl Tail {
     /// The record that [`advance`](Self::advance) went to.
     pub(super) fn record(&self) -> Option<RecordView<'_>> {
         let (header, segment) = (self.current?, self.segment.as_ref()?);
-        let record = self
-            .buffer
-            .get(self.start..)?
-            .get(..header.record_bytes())?;
+        let record = self.unread.bytes().get(..header.record_bytes())?;
         Some(RecordView {
             segment: segment.number,
             offset: segment.offset,
@@ -180,7 +190,7 @@ impl Tail {
         let Some(segment) = &mut self.segment else {
             return Found::Incomplete;
         };
-        let found = segment.judge(&self.buffer[self.start..]);
+        let found = segment.judge(self.unread.bytes());
         if !matches!(found, Found::Incomplete) {
             let lost = segment.place(!matches!(found, Found::Damage));
             if lost {
@@ -204,7 +214,7 @@ impl Tail {
     }
 
     fn consume(&mut self, bytes: usize) {
-        self.start += bytes;
+        self.unread.start += bytes;
         if let Some(segment) = &mut self.segment {
             segment.offset += bytes as u64;
         }
@@ -224,17 +234,18 @@ impl Tail {
 
     /// Errors leave everything as it is, to be tried again.
     fn read_more(&mut self) -> io::Result<bool> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
         let Some(segment) = &mut self.segment else {
             return self.open_next();
         };
-        let read = (&segment.file)
-            .take(CHUNK_BYTES)
-            .read_to_end(&mut self.buffer)?;
+        let may_grow = !segment.superseded && !self.writer_is_gone;
+        if std::mem::take(&mut self.caught_up) && may_grow {
+            return Ok(false);
+        }
+        let (read, whole) = self.unread.fill(&segment.file)?;
         self.bytes_read += read as u64;
         if read > 0 {
             segment.complete = false;
+            segment.at_end = whole;
             return Ok(true);
         }
         // The writer may have appended between the read and this look: then read once more.
@@ -242,11 +253,11 @@ impl Tail {
             segment.superseded = true;
             return Ok(true);
         }
-        if !segment.superseded && !self.writer_is_gone {
+        if may_grow {
             return Ok(false);
         }
         segment.complete = true;
-        if self.buffer.is_empty() {
+        if self.unread.bytes().is_empty() {
             self.open_next()
         } else {
             Ok(true)
@@ -267,6 +278,31 @@ impl Tail {
     }
 }
 
+impl Buffer {
+    fn bytes(&self) -> &[u8] {
+        &self.room[self.start..self.end]
+    }
+
+    /// Read once. Returns how many bytes came, and whether the file had no more.
+    fn fill(&mut self, mut file: &File) -> io::Result<(usize, bool)> {
+        self.room.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.room.len() < self.end + CHUNK_BYTES {
+            self.room.resize(self.end + CHUNK_BYTES, 0);
+        }
+        let room = &mut self.room[self.end..];
+        let read = loop {
+            match file.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        let whole = read < room.len();
+        self.end += read;
+        Ok((read, whole))
+    }
+}
+
 impl Segment {
     fn new(number: u32, file: File) -> Self {
         Self {
@@ -278,6 +314,7 @@ impl Segment {
             searching: false,
             superseded: false,
             complete: false,
+            at_end: false,
         }
     }
 

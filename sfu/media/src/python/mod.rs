@@ -5,7 +5,10 @@
 mod config;
 mod events;
 mod reader;
+mod records;
+mod samples;
 mod stats;
+mod timeline;
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -23,9 +26,11 @@ use self::reader::{
     Damage, Frame, JournalEnd, JournalReader, LessonEvent, RawJournalReader, RawRecord,
     SenderReport, read_packets,
 };
+use self::samples::Samples;
 use self::stats::{
     downtrack_stats, journal_stats, link_stats, listener_stats, shard_stats, uptrack_stats,
 };
+use self::timeline::{Timed, Timeline};
 use crate::codec::Layer;
 use crate::crypto::{Inbound, Outbound, Profile};
 use crate::engine;
@@ -47,7 +52,8 @@ mod _media {
     use super::{
         Connected, ConsentLost, Damage, Dtls, Engine, Frame, JournalEnd, JournalFailed,
         JournalReader, JournalRecovered, LayersChanged, LayersWanted, LessonEvent, LinkChanged,
-        RawJournalReader, RawRecord, SenderReport, Speaking, StreamStarted, read_packets,
+        RawJournalReader, RawRecord, Samples, SenderReport, Speaking, StreamStarted, Timed,
+        Timeline, read_packets,
     };
 }
 

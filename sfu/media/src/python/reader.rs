@@ -13,20 +13,20 @@ use crate::journal::{self, RawItem, Record};
 
 #[pyclass(frozen, get_all)]
 pub(super) struct Frame {
-    track: u16,
-    timestamp: u32,
-    arrival_us: Micros,
-    keyframe: bool,
-    after_loss: bool,
-    data: Py<PyBytes>,
+    pub(super) track: u16,
+    pub(super) timestamp: u32,
+    pub(super) arrival_us: Micros,
+    pub(super) keyframe: bool,
+    pub(super) after_loss: bool,
+    pub(super) data: Py<PyBytes>,
 }
 
 #[pyclass(frozen, get_all)]
 pub(super) struct SenderReport {
-    track: u16,
-    ntp: u64,
-    timestamp: u32,
-    arrival_us: Micros,
+    pub(super) track: u16,
+    pub(super) ntp: u64,
+    pub(super) timestamp: u32,
+    pub(super) arrival_us: Micros,
 }
 
 #[pyclass(frozen, get_all)]
