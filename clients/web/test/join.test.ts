@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Pause } from '../src/join/pause'
-import { Playout, setPlayout } from '../src/join/playout'
+import { setPlayout } from '../src/join/playout'
 import { SlidesPresence } from '../src/join/presence'
 
 describe('SlidesPresence', () => {
@@ -153,18 +153,5 @@ describe('setPlayout', () => {
     ])
     setPlayout(receivers, 0)
     expect(voice.jitterBufferTarget).toBe(0)
-  })
-})
-
-describe('Playout', () => {
-  it('waits for a repair on a long way, and where packets were lost within a minute', () => {
-    const far = new Playout()
-    expect(far.handleLine(0.6, 0, false)).toBe(1)
-    expect(far.handleLine(0.6, 0, true)).toBe(0)
-    const near = new Playout()
-    expect(near.handleLine(0.03, 0, false)).toBe(0)
-    expect(near.handleLine(0.03, 0.5, false)).toBe(0.5)
-    const later = Array.from({ length: 30 }, () => near.handleLine(0.03, 0.1, false))
-    expect(later).toEqual([...Array.from({ length: 29 }, () => 0.5), 0])
   })
 })
