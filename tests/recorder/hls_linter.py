@@ -123,6 +123,8 @@ class Linter:
         self._rate = rate
         self._before: Playlist | None = None
         self._media: dict[str, _Media] = {}
+        self._date_slack = 0.0011
+        """Seconds: dates are told to the millisecond."""
         self._ends: dict[int, int] = {}
         """Where each closed segment ends, in ticks."""
 
@@ -153,8 +155,9 @@ class Linter:
         assert (playlist.hint, playlist.skipped, playlist.reports) == ("", 0, {})
         assert playlist.segments, "it is empty"
         first = self._load(playlist.segments[0].uri).start
-        assert first / self._rate < 0.001, "the lesson's clock begins at 0, to a part of a sample"
+        assert first / self._rate < 0.02, "the clock begins at 0; a packet of silence is 20 ms"
         self._ends[-1] = first
+        self._date_slack += first / self._rate
         for number, segment in enumerate(playlist.segments):
             assert not segment.parts
             self._check_segment(playlist, number, segment)
@@ -220,7 +223,7 @@ class Linter:
     def _check_date(self, playlist: Playlist, media: "_Media", date: float) -> None:
         zero = playlist.segments[0].date
         assert zero is not None
-        assert abs(date - zero - media.start / self._rate) < 0.0011
+        assert abs(date - zero - media.start / self._rate) < self._date_slack
 
     def _check_parts(self, playlist: Playlist, number: int, segment: Segment) -> None:
         expected = self._ends.get(number - 1, 0)
