@@ -54,10 +54,10 @@ interop: $(VENV)/.dev ## Other people's clients against a node: who can do what 
 interop-livekit: $(VENV)/.dev ## The tests of LiveKit's own SDKs against a node (fetches them)
 	@$(BIN)/python -m tests.interop.livekit_suite
 
-bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into benchmarks/RESULTS.md (half an hour)
+bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into benchmarks/RESULTS.md (an hour)
 	$(BIN)/python -m benchmarks.report --date $(DATE)
 
-bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (five minutes)
+bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (ten minutes)
 	$(BIN)/python -m benchmarks.report --quick
 
 bench-weaklink: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## Lessons on weak links, SEEDS=10 of each, into benchmarks/RESULTS.md (12 hours; goes on where it was)

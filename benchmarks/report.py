@@ -30,6 +30,11 @@ RUNS = {
     "flood": "flood",
     "peers": "peers",
     "rfc8867": "rfc8867",
+    "recording": "recording --seconds 240 --live-seconds 30 --encode-seconds 2",
+    "recorder_crash": "recorder-crash --kills 50",
+    "broadcast": "broadcast",
+    "replay": "replay",
+    "catalogue": "catalogue",
 }
 ELSEWHERE = ("weaklink",)
 """Answers that others make, and keep here (`keep`): `make bench` would take a day."""

@@ -51,6 +51,20 @@ GOALS = (
     Goal("ahead of Janus", "peers", "ahead.janus", ">=", 4, "times"),
     Goal("ahead of LiveKit", "peers", "ahead.livekit", ">=", 8, "times"),
     Goal("ahead of MediaMTX", "peers", "ahead.mediamtx", ">=", 8, "times"),
+    Goal("recording an hour, live", "recording", "cpu_s_per_hour", "<=", 4, "CPU-s"),
+    Goal("recording an hour, behind", "recording", "cpu_s_per_hour_behind", "<=", 4, "CPU-s"),
+    Goal("journal lost, worker", "recorder_crash", "lost_journal_s.worker_max", "<=", 0, "s"),
+    Goal("journal lost, node", "recorder_crash", "lost_journal_s.node_max", "<=", 1, "s"),
+    Goal("lesson lost, worker", "recorder_crash", "lost_playable_s.worker_max", "<=", 0.25, "s"),
+    Goal("lesson lost, node", "recorder_crash", "lost_playable_s.node_max", "<=", 0.25, "s"),
+    Goal("live broadcast's latency, p50", "broadcast", "latency_p50_ms", "<=", 1_500, "ms"),
+    Goal("live broadcast's latency, p95", "broadcast", "latency_p95_ms", "<=", 2_500, "ms"),
+    Goal("viewers on a core of nginx", "broadcast", "viewers_per_core", ">=", 2_000),
+    Goal("playable after the bell", "replay", "playable_s", "<=", 2, "s"),
+    Goal("replay's first picture, p50", "replay", "start_ms_p50", "<=", 1_000, "ms"),
+    Goal("a jump in a replay, p95", "replay", "seek_ms_p95", "<=", 150, "ms"),
+    Goal("search of 50,000, p95, SQLite", "catalogue", "sqlite.search_p95_ms", "<=", 50, "ms"),
+    Goal("the same, PostgreSQL", "catalogue", "postgresql.search_p95_ms", "<=", 50, "ms"),
 )
 
 

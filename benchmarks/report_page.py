@@ -105,6 +105,11 @@ _TITLES = {
     "flood": "Under a flood",
     "peers": "Beside other servers",
     "rfc8867": "Congestion control",
+    "recording": "Recording",
+    "recorder_crash": "Recorders and nodes that are killed",
+    "broadcast": "Live broadcast",
+    "replay": "Replay",
+    "catalogue": "The catalogue",
     "weaklink": "Weak links",
 }
 _PLOT_OF = {"capacity": "cost.svg", "latency": "latency.svg"}

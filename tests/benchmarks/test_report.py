@@ -58,6 +58,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "settings": {"tongbu": {"rtc.shards": 1}, "mediasoup": {}},
         "unavailable": {"livekit": "it is not installed"},
     },
+    "recording": {"cpu_s_per_hour": 8.1, "cpu_s_per_hour_behind": 3.9},
+    "recorder_crash": {
+        "lost_journal_s": {"worker_max": 0.0, "node_max": 0.1},
+        "lost_playable_s": {"worker_max": 0.1, "node_max": 0.3},
+    },
+    "broadcast": {"latency_p50_ms": 1_400, "latency_p95_ms": 2_600, "viewers_per_core": 1_800},
+    "replay": {"playable_s": 0.1, "start_ms_p50": 700, "seek_ms_p95": 260},
+    "catalogue": {"sqlite": {"search_p95_ms": 29.0}, "postgresql": None},
 }
 
 
@@ -86,6 +94,12 @@ def test_every_goal_stands_beside_its_figure_and_command(goal: Goal) -> None:
         "peers ahead.janus",
         "peers ahead.livekit",
         "peers ahead.mediamtx",
+        "recording cpu_s_per_hour",
+        "recorder_crash lost_playable_s.node_max",
+        "broadcast latency_p95_ms",
+        "broadcast viewers_per_core",
+        "replay seek_ms_p95",
+        "catalogue postgresql.search_p95_ms",
     }
     assert ("**missed**" in line) == (f"{goal.run} {goal.key}" in missed)
 

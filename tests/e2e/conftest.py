@@ -1,6 +1,6 @@
 """A real node on free ports, clips to teach from, and browsers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from playwright.async_api import Browser, async_playwright
 from clients.headless.node import Node
 from tests.clients.clips import write_clip
 from tests.e2e.classroom import CLIP_FRAMES
+from tests.recorder import judging
 
 _CHROMIUM = "/usr/bin/chromium"
 _FLAGS = [
@@ -25,6 +26,13 @@ _FLAGS = [
 ]
 
 StartNode = Callable[..., Awaitable[Node]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Whatever archive a test leaves behind is judged."""
+    yield
+    judging.after(item)
 
 
 @pytest.fixture(scope="session")
