@@ -28,7 +28,6 @@ from recorder.errors import ArchiveError
 
 _OF_A_SECOND = 1 << 16
 """Numbers of one second: as many as four hexadecimal digits tell apart."""
-_UNFINISHED = ("live", "finishing")
 
 _LESSONS, _RECORDS = (Base.metadata.tables[name] for name in ("lessons", "records"))
 _INDEXED = (
@@ -222,7 +221,7 @@ class Catalogue:
 
     def _material(self, entry: Entry) -> "_Material":
         folder = self._folder(entry.id)
-        said = talk.read(folder) if entry.state not in _UNFINISHED else []
+        said = talk.read(folder) if entry.state not in restoring.UNFINISHED else []
         return _Material(entry, details.edited(folder), said, self._database.store)
 
     @contextmanager

@@ -29,7 +29,8 @@ _PAUSE = 0.05
 _TELL = 5.0
 """Seconds between two lines in the log."""
 _MOST = 1 << 30
-_UNFINISHED = ("live", "finishing")
+UNFINISHED = ("live", "finishing")
+"""States that are not a lesson's last: its manifest may say another by now."""
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ def _differences(rows: Rows, data_dir: Path) -> tuple[list[str], list[Path]]:
     """Lessons that have rows and no folder; folders that may have no row, the newest first."""
     states = rows.states()
     folders = {path.name: path for path in lesson_folders(data_dir)}
-    missing = [path for name, path in folders.items() if states.get(name) in (None, *_UNFINISHED)]
+    missing = [path for name, path in folders.items() if states.get(name) in (None, *UNFINISHED)]
     return [name for name in states if name not in folders], missing[::-1]
 
 
