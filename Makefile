@@ -60,9 +60,9 @@ bench: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## All benchmarks in full, into 
 bench-quick: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## A quick look at each benchmark, written nowhere (ten minutes)
 	$(BIN)/python -m benchmarks.report --quick
 
-bench-weaklink: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## Lessons on weak links, SEEDS=10 of each, into benchmarks/RESULTS.md (12 hours; goes on where it was)
+bench-weaklink: $(VENV)/.dev benchmarks/_loadgen.abi3.so ## Lessons on weak links, SEEDS=10 of each, into benchmarks/RESULTS.md (12 hours, half with AT_ONCE=2; goes on where it was)
 	tests/tools.sh
-	$(BIN)/python -m benchmarks.linklab.campaign --seeds $(SEEDS) --systems $(SYSTEMS) --date $(DATE)
+	$(BIN)/python -m benchmarks.linklab.campaign --seeds $(SEEDS) --systems $(SYSTEMS) --at-once $(AT_ONCE) --date $(DATE)
 
 bench-peers: ## Install the other servers that `python -m benchmarks peers` compares with
 	benchmarks/servers/install.sh

@@ -18,7 +18,8 @@ queue_p95_ms            what packets waited for the link's transmitter, while no
 capacity_used           media received, each packet once, of what the link could carry, or of what
                         the teacher sends in the best quality where that is less (`app_limited`)
 retransmit_ratio        packets sent again for each that the link lost
-layer_switches_per_min  changes of the camera's picture size, from `STEADY` on
+layer_switches_per_min  changes of the camera's picture size, from `STEADY` on, in the minute that
+                        has most of them
 media_age_s             from the drawing of a camera picture to its decoding
 """
 
@@ -139,16 +140,19 @@ def _camera(seen: Observed) -> dict[str, Any]:
         if judged(start) or judged(end):
             watched += end - start
             frozen += (end - start) * (end - start > limit)
-    steady = [p.width for p in seen.camera if judged(p.at) and p.at >= STEADY]
-    switches = sum(a != b for a, b in pairwise(steady))
-    minutes = _judged_seconds(seen, STEADY) / 60
+    steady = [picture for picture in shown if picture.at >= STEADY]
+    switches = [after.at for before, after in pairwise(steady) if after.width != before.width]
     return {
         "camera_frozen": round(frozen / watched, 4) if watched else None,
         "camera_paused": round(sum(w.end - w.start for w in paused) / seen.seconds, 3),
-        "camera_width": statistics.median(steady) if steady else None,
+        "camera_width": statistics.median(p.width for p in steady) if steady else None,
         "camera_fps": round(len(shown) / _judged_seconds(seen, WARM_UP), 1),
-        "layer_switches_per_min": round(switches / minutes, 2) if minutes else None,
+        "layer_switches_per_min": _most_in_a_minute(switches) if steady else None,
     }
+
+
+def _most_in_a_minute(moments: Sequence[float]) -> int:
+    return max((sum(at <= m < at + 60.0 for m in moments) for at in moments), default=0)
 
 
 def _strong(seen: Observed) -> dict[str, Any]:

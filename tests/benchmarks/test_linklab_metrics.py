@@ -147,9 +147,14 @@ def test_a_page_that_never_gets_legible_counts_as_long_as_it_stood():
 
 def test_switches_are_changes_of_the_picture_size_once_it_is_steady():
     pictures = [p._replace(width=240) if p.at < 12 or 30 < p.at < 40 else p for p in camera()]
-    assert figures(run(camera=pictures))["layer_switches_per_min"] == pytest.approx(
-        2 / 0.75, abs=0.1
-    )
+    assert figures(run(camera=pictures))["layer_switches_per_min"] == 2
+
+
+def test_of_a_long_run_the_minute_with_most_switches_counts():
+    long = [Picture(at, at, 240 if at // 20 % 2 else 960) for at in range(200)]
+    seen = run(camera=long)
+    seen.seconds = 200.0
+    assert figures(seen)["layer_switches_per_min"] == 3
 
 
 def test_capacity_is_what_the_link_has_or_the_teacher_sends():
