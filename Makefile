@@ -12,6 +12,7 @@ PYTHON ?= python3
 CARGO  := cargo --quiet
 DATE   ?= $(shell date -I)
 SEEDS  ?= 10
+AT_ONCE ?= 1
 SYSTEMS ?= tongbu p2p livekit
 
 # What goes by the wall clock may fail where others use the machine: it is tried again, and the
