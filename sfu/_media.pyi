@@ -247,7 +247,7 @@ class Engine:
         """
     def set_wanted(self, peer: int, bits_per_second: int) -> None:
         """What would be sent if the line carried it: worth probing for, and no more than that."""
-    def request_keyframe(self, uptrack: int) -> None:
+    def freshen(self, uptrack: int) -> None:
         """Ask the publisher for a keyframe; throttled and coalesced natively."""
     def open_journal(self, directory: str) -> int:
         """Create the directory's journal and hold its lock until closed.

@@ -236,9 +236,9 @@ class Engine:
         """Tell this handler when somebody speaks on an uptrack, until it is removed."""
         self._speech[uptrack] = handler
 
-    def request_keyframe(self, uptrack: int) -> None:
-        """Ask the publisher for a keyframe; throttled natively."""
-        self._native.request_keyframe(uptrack)
+    def freshen(self, uptrack: int) -> None:
+        """A viewer is about to come: ask for a keyframe, unless there was one a moment ago."""
+        self._native.freshen(uptrack)
 
     # --- journals
 

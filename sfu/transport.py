@@ -25,6 +25,9 @@ def make_credentials() -> IceCredentials:
 class TransportHandler(Protocol):
     """Who hears of a transport's life."""
 
+    def on_reachable(self) -> None:
+        """The peer's address is known, or moved."""
+
     def on_connected(self) -> None:
         """The keys are native. Of a DTLS client nothing has come yet, for the flight that lets it
         send leaves after this returns; a server has our last flight on its way before our media."""
@@ -130,6 +133,7 @@ class Transport:
         if self._dtls is not None and self._dtls.role == "client":
             self._dtls.start()
             self._pump()
+        self._handler.on_reachable()
 
     def on_consent_lost(self) -> None:
         """Engine: the peer's STUN checks have stopped."""

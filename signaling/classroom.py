@@ -160,6 +160,13 @@ class Classroom:
         if self._recording is not None and self._recorded is None:
             self._recording.note(event)
 
+    def freshen(self) -> None:
+        """A viewer can be reached and will have keys a round trip from now: the keyframe that it
+        begins with is asked for already."""
+        for publication in self.lesson.publications.values():
+            if publication.track.kind == "video":
+                self._engine.freshen(publication.track.uptrack)
+
     def flows(self, uptrack: int) -> None:
         """A published track has begun to flow."""
         self._flowing.add(uptrack)
@@ -252,9 +259,6 @@ class Classroom:
 
     def _feed(self, downtrack: int, uptrack: int | None) -> None:
         self._engine.set_source(downtrack, uptrack)
-        publication = self.lesson.publications.get(uptrack) if uptrack is not None else None
-        if publication is not None and publication.track.kind == "video":
-            self._engine.request_keyframe(publication.track.uptrack)
 
     def _notify(self, session_id: str, message: Mapping[str, Any]) -> None:
         if seat := self.sessions.get(session_id):

@@ -37,6 +37,9 @@ class MediaPlane:
 class ConnectionHandler(Protocol):
     """Who hears of a connection's life."""
 
+    def on_reachable(self, connection: "Connection") -> None:
+        """The peer's address is known, or moved."""
+
     def on_connected(self, connection: "Connection") -> None:
         """Media can flow; nothing has flowed yet."""
 
@@ -234,6 +237,10 @@ class Connection:
         return self.send(label, json.dumps(message, ensure_ascii=False))
 
     # --- TransportHandler
+
+    def on_reachable(self) -> None:
+        """Transport: the peer's address is known."""
+        self._handler.on_reachable(self)
 
     def on_connected(self) -> None:
         """Transport: the keys are in place."""

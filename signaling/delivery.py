@@ -28,7 +28,7 @@ _REPAIR_TIME = 0.4
 _MOST_DELAY = 10.0
 _DELAY_STEP = 0.1
 """Seconds; playout delays are chosen in these, so that a round trip's jitter changes nothing."""
-_DELAY_GROWTH = 0.05
+_DELAY_GROWTH = 0.1
 """Seconds by which a delay grows at each look: pictures are slower for a while, where they would
 stand if it grew at once."""
 _RECENT = 8

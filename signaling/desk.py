@@ -106,6 +106,11 @@ class Desk:
 
     # --- SessionHandler
 
+    def on_reachable(self, session: Session) -> None:
+        """A viewer is about to come."""
+        if session.watches and not session.connected:
+            self._classroom.freshen()
+
     def on_connected(self, session: Session) -> None:
         """The first moment that media can flow: tracks are bound before any packet comes."""
         if session.tracks:

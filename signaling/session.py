@@ -22,6 +22,9 @@ __all__ = ["MediaPlane", "Session", "SessionHandler"]
 class SessionHandler(Protocol):
     """Who hears of a session's life."""
 
+    def on_reachable(self, session: "Session") -> None:
+        """The peer's address is known, or moved."""
+
     def on_connected(self, session: "Session") -> None:
         """Media can flow; nothing has flowed yet."""
 
@@ -128,6 +131,10 @@ class Session:
         self._connection.close()
 
     # --- ConnectionHandler
+
+    def on_reachable(self, connection: Connection) -> None:
+        """Connection: the peer's address is known."""
+        self._handler.on_reachable(self)
 
     def on_connected(self, connection: Connection) -> None:
         """Connection: the keys are in place."""

@@ -177,8 +177,8 @@ class FakeEngine:
     def set_wanted(self, peer: int, bits_per_second: int) -> None:
         self.commands.append(("set_wanted", peer, bits_per_second))
 
-    def request_keyframe(self, uptrack: int) -> None:
-        self.commands.append(("request_keyframe", uptrack))
+    def freshen(self, uptrack: int) -> None:
+        self.commands.append(("freshen", uptrack))
 
     def open_journal(self, directory: str) -> int:
         if self.refuse_journals:

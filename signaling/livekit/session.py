@@ -316,6 +316,11 @@ class LiveKitSession:
         """The client cannot decode a publication."""
         self.send_signal(self._subscriptions.refused(wanted))
 
+    def on_reachable(self, connection: Connection) -> None:
+        """Connection: keys will follow."""
+        if connection is self._negotiator.subscriber and not connection.connected:
+            self._house.classroom.freshen()
+
     def on_connected(self, connection: Connection) -> None:
         """Connection: media can flow."""
         if connection is self._negotiator.publisher:

@@ -21,6 +21,9 @@ class Handler:
         self.sent_before_connected = -1
         self.closed = asyncio.Event()
 
+    def on_reachable(self) -> None:
+        self.heard.append("reachable")
+
     def on_connected(self) -> None:
         self.heard.append("connected")
         self.sent_before_connected = len(self._native.told("send_dtls"))
@@ -97,7 +100,7 @@ async def test_a_client_is_connected_when_its_last_flight_has_left(
     transport = Transport(engine, Dtls(OURS, "client", [THEIRS.fingerprint]), handler)
     theirs = Dtls(THEIRS, "server", [OURS.fingerprint])
     meet(native, transport, theirs)
-    assert handler.heard == ["connected"]
+    assert handler.heard == ["reachable", "connected"]
     assert transport.connected
     assert theirs.state == "connecting"
     names = [command[0] for command in native.commands]
@@ -105,7 +108,7 @@ async def test_a_client_is_connected_when_its_last_flight_has_left(
     deliver(native, transport, theirs)
     assert theirs.complete  # it can read whatever follows
     shake(native, transport, theirs)
-    assert handler.heard == ["connected"]
+    assert handler.heard == ["reachable", "connected"]
     assert len(native.told("set_keys")) == 1
     transport.close()
 
@@ -118,7 +121,7 @@ async def test_a_client_whose_handshake_never_ends_is_dropped(
     transport = Transport(engine, dtls, handler, timeout=0.01)
     meet(native, transport, Dtls(THEIRS, "server", [OURS.fingerprint]))
     await handler.closed.wait()
-    assert handler.heard == ["connected", "the peer did not connect in time"]
+    assert handler.heard == ["reachable", "connected", "the peer did not connect in time"]
     assert native.peers == {}
 
 
@@ -126,7 +129,7 @@ async def test_a_client_tells_a_stranger_nothing(native: FakeEngine, engine: Eng
     handler = Handler(native)
     transport = Transport(engine, Dtls(OURS, "client", [OURS.fingerprint]), handler)
     meet(native, transport, Dtls(THEIRS, "server", [OURS.fingerprint]))
-    assert handler.heard == ["the DTLS certificate is not the one the offer named"]
+    assert handler.heard == ["reachable", "the DTLS certificate is not the one the offer named"]
     assert [command[0] for command in native.commands] == ["add_peer", "send_dtls", "remove_peer"]
 
 
@@ -239,7 +242,7 @@ async def test_a_peer_may_shake_hands_before_its_answer_is_here(
     transport.secure(Dtls(OURS, role, [THEIRS.fingerprint]))
     shake(native, transport, theirs)
     assert transport.connected
-    assert handler.heard == ["connected"]
+    assert handler.heard == ["reachable", "connected"]
     transport.close()
 
 

@@ -284,7 +284,7 @@ async def test_a_far_listener_waits_for_repairs_step_by_step() -> None:
     camera, _ = viewer.watches
     assert {(downtrack, most) for downtrack, _, most in told} == {(camera.downtrack, 10.0)}
     delays = [least for _, least, _ in told]
-    assert delays == [round(step / 20, 2) for step in range(len(delays))]
+    assert delays == [round(step / 10, 2) for step in range(len(delays))]
     assert 1.0 <= delays[-1] <= 1.2
     assert {"type": "playout", "delay": delays[-1]} in viewer.heard
     await lesson.engine.close()
@@ -297,7 +297,7 @@ async def test_a_listener_whose_line_loses_waits_until_it_has_lost_nothing_for_a
         await lesson.hear(fake_media.LinkChanged(near.peer, 900_000, rtt=0.08, loss=loss))
         lesson.loop.advance(10)
     least = [least for _, least, _ in lesson.native.told("set_playout_delay")]
-    assert least == [*(step / 20 for step in range(11)), 0.0]
+    assert least == [*(step / 10 for step in range(6)), 0.0]
     await lesson.engine.close()
 
 

@@ -32,8 +32,18 @@ async def test_a_school_is_fed_when_it_is_connected(house: House) -> None:
     await school.connect()
     assert house.native.sources[house.downtrack("1")] == camera
     assert house.native.sources[house.downtrack("0")] == microphone
-    assert (camera,) in house.native.told("request_keyframe")
-    assert (microphone,) not in house.native.told("request_keyframe")
+
+
+async def test_a_keyframe_is_asked_for_while_a_school_shakes_hands(house: House) -> None:
+    await house.teach()
+    camera, microphone = house.uptrack("1"), house.uptrack("0")
+    school = await house.join("/math/whep", offer("chromium_watch"), token("school"))
+    assert house.native.told("freshen") == []
+    await school.connect()
+    told = [command for command, *_ in house.native.commands]
+    assert told.index("freshen") < told.index("set_keys", told.index("freshen"))
+    assert (camera,) in house.native.told("freshen")
+    assert (microphone,) not in house.native.told("freshen")
 
 
 async def test_the_answer_says_what_is_what(house: House) -> None:

@@ -157,6 +157,8 @@ pub struct Route {
     pub demand: Option<Demand>,
     /// What its shard was told that is wanted here; only where the publisher is not.
     pub wants_told: Wants,
+    /// Whether its shard has yet to hear what there was before; only where the publisher is not.
+    pub expects_past: bool,
     /// Viewers that wait for their pacer.
     pub lagging: Vec<Lagging>,
     /// Packets taken and not released yet, or released and not sent to all.
@@ -191,6 +193,7 @@ impl Route {
             shards: Vec::new(),
             demand: None,
             wants_told: Wants::default(),
+            expects_past: false,
             lagging: Vec::new(),
             queue: VecDeque::new(),
             first: 0,
@@ -211,21 +214,37 @@ impl Route {
     /// Keep a packet and line it up for forwarding; gives back the one that fell out.
     pub fn handle_packet(&mut self, packet: Arc<Packet>) -> Option<Arc<Packet>> {
         let now = packet.arrival;
-        let layer = self.layer(packet.origin.layer);
-        let wakes = layer.meter.idle(now);
-        let Layer { spatial, temporal } = packet.layering.layer;
-        layer.note(&packet);
-        let meter = &mut layer.meter;
-        meter.handle_packet(spatial, temporal, packet.payload.len(), now);
-        let displaced = layer.cache.insert(Arc::clone(&packet));
-        if self.layers.len() > 1 && (wakes || now >= self.next_choice) {
-            self.choose(now);
-        }
+        let displaced = self.keep(&packet);
         self.held_since.get_or_insert(now);
         self.whole |= packet.marker;
         self.measure_spread(packet.timestamp, now);
         self.queue.push_back(Released { packet, padding: 0 });
         displaced
+    }
+
+    /// Keep a packet that is not to be forwarded; gives back the one that fell out.
+    pub fn keep(&mut self, packet: &Arc<Packet>) -> Option<Arc<Packet>> {
+        let now = packet.arrival;
+        let layer = self.layer(packet.origin.layer);
+        let wakes = layer.meter.idle(now);
+        let Layer { spatial, temporal } = packet.layering.layer;
+        layer.note(packet);
+        let meter = &mut layer.meter;
+        meter.handle_packet(spatial, temporal, packet.payload.len(), now);
+        let displaced = layer.cache.insert(Arc::clone(packet));
+        if self.layers.len() > 1 && (wakes || now >= self.next_choice) {
+            self.choose(now);
+        }
+        displaced
+    }
+
+    /// All that viewers can begin with, whichever layer they are given.
+    pub fn past(&self) -> impl Iterator<Item = Arc<Packet>> {
+        let layers = (0..).zip(&self.layers);
+        let begun = layers.filter_map(|(i, layer)| Some((self.beginning(i)?, layer)));
+        begun.flat_map(|(Beginning { origin, next }, layer)| {
+            (next..layer.next).filter_map(move |n| layer.cache.get(origin, n).cloned())
+        })
     }
 
     /// Bits a second of a layer as it is published.
@@ -326,6 +345,12 @@ impl Route {
     /// The publisher's clock for a layer.
     pub fn clock(&self, layer: u8) -> Option<(Origin, SenderClock)> {
         self.layers.get(layer as usize)?.clock
+    }
+
+    /// Those of which something has come lately.
+    pub fn streams(&self, now: Micros) -> impl Iterator<Item = u8> {
+        let layers = (0..).zip(&self.layers);
+        layers.filter_map(move |(stream, l)| (!l.meter.idle(now)).then_some(stream))
     }
 
     /// Whether anything has come lately.

@@ -171,7 +171,7 @@ fn what_names_somebody_gone_is_ignored() {
     network.command(0, Command::SendDtls(peer, vec![22; 100]));
     network.command(0, Command::RotateCredentials(peer, credentials(peer)));
     network.command(0, Command::RemovePeer(teacher.client.peer));
-    network.command(0, Command::RequestKeyframe(teacher.track));
+    network.command(0, Command::Freshen(teacher.track));
     assert_eq!(network.shards[0].peers().count(), 0);
     let again = network.client(0, Link::default(), Profile::AeadAes128Gcm);
     assert_eq!(

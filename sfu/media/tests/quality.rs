@@ -161,12 +161,21 @@ fn two_viewers_with_different_limits_each_get_theirs() {
 
 #[test]
 fn who_comes_late_begins_with_the_past_and_asks_nobody() {
-    let mut network = Network::new(1, 4);
+    for shard in [0, 1] {
+        begins_with_the_past(shard);
+    }
+}
+
+/// Comes on that shard, where nobody has the track yet.
+fn begins_with_the_past(shard: usize) {
+    let mut network = Network::new(2, 4);
     let mut teacher = Publisher::new(&mut network, LINK);
     run(&mut network, &mut [&mut teacher], &mut [], 1, SECOND);
     let (asked, sent) = (teacher.keyframes_asked, teacher.keyframes_sent);
     let (joined, past) = (network.now, teacher.next);
-    let mut viewers = [Viewer::new(&mut network, LINK, teacher.track)];
+    let profile = Profile::AeadAes128Gcm;
+    let viewer = Viewer::with(&mut network, shard, LINK, teacher.track, true, profile);
+    let mut viewers = [viewer];
     run(
         &mut network,
         &mut [&mut teacher],
@@ -217,6 +226,25 @@ fn where_the_past_is_too_long_a_class_of_joiners_asks_once() {
         assert!(first.keyframe && first.number >= next);
         assert_eq!(viewer.holes(), 0);
     }
+}
+
+#[test]
+fn who_is_expected_begins_at_once_though_the_past_was_too_long() {
+    let mut network = Network::new(1, 5);
+    let mut teacher = Publisher::new(&mut network, LINK);
+    run(&mut network, &mut [&mut teacher], &mut [], 4, 4 * SECOND);
+    let asked = teacher.keyframes_asked;
+    for _ in 0..20 {
+        network.command(0, Command::Freshen(teacher.track));
+        run(&mut network, &mut [&mut teacher], &mut [], 4, SECOND / 50);
+    }
+    let joined = network.now;
+    let mut viewers = [Viewer::new(&mut network, LINK, teacher.track)];
+    run(&mut network, &mut [&mut teacher], &mut viewers, 4, SECOND);
+    assert_eq!(teacher.keyframes_asked, asked + 1);
+    let first = viewers[0].got.values().next().expect("a picture");
+    assert!(first.keyframe && first.at - joined < 50 * MILLISECOND);
+    assert_eq!(viewers[0].holes(), 0);
 }
 
 #[test]

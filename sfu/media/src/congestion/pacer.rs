@@ -37,6 +37,9 @@ const MOST_OWED: i64 = 1_500;
 const MOST_REPAIRS: Micros = 100 * MILLISECOND;
 /// Of a link whose viewer will tell what arrives, but has not yet.
 const FIRST_RATE: u64 = 320_000;
+/// Bytes that leave at once in the beginning, as TCP's first window does (RFC 6928): ten packets,
+/// which is a first picture.
+const FIRST_BURST: usize = 10 * 1_200;
 
 /// What is known of a viewer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub struct Pacer {
     /// By the estimate.
     allowed: u64,
     budget: i64,
+    /// Bytes of the first burst that nothing has used.
+    free: usize,
     /// Repairs that are not paid for yet.
     repairs: i64,
     updated: Micros,
@@ -75,6 +80,7 @@ impl Default for Pacer {
             needed: LEAST_BITRATE / 8,
             allowed: u64::MAX,
             budget: 0,
+            free: FIRST_BURST,
             repairs: 0,
             updated: 0,
         }
@@ -122,7 +128,7 @@ impl Pacer {
     /// Whether a packet of a picture may leave.
     #[inline]
     pub fn allows(&self) -> bool {
-        self.budget > 0
+        self.budget > 0 || self.free > 0
     }
 
     /// Whether a picture's packet may be sent again. Repairs come before what is new, but all
@@ -141,7 +147,9 @@ impl Pacer {
     /// Something has left.
     #[inline]
     pub fn spend(&mut self, bytes: usize) {
-        self.budget -= bytes as i64;
+        let free = bytes.min(self.free);
+        self.free -= free;
+        self.budget -= (bytes - free) as i64;
     }
 }
 
@@ -163,8 +171,32 @@ mod tests {
     }
 
     #[test]
-    fn a_keyframe_leaves_as_fast_as_the_line_carries() {
+    fn a_first_picture_leaves_at_once() {
         let mut pacer = Pacer::default();
+        pacer.set_pace(Pace::FIRST);
+        pacer.refill(SECOND);
+        let mut bytes = 0;
+        while pacer.allows() {
+            pacer.spend(1_200);
+            bytes += 1_200;
+        }
+        assert!(
+            (FIRST_BURST..FIRST_BURST + 3_000).contains(&bytes),
+            "{bytes}"
+        );
+    }
+
+    /// One that has sent its first picture.
+    fn begun() -> Pacer {
+        Pacer {
+            free: 0,
+            ..Pacer::default()
+        }
+    }
+
+    #[test]
+    fn a_keyframe_leaves_as_fast_as_the_line_carries() {
+        let mut pacer = begun();
         let bytes = sent(&mut pacer, SECOND, SECOND) as u64;
         let most = LEAST_BITRATE / 8 + 2 * LEAST_BITRATE / 8 * DEPTH / SECOND;
         assert!(
@@ -175,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_picture_does_not_wait() {
-        let mut pacer = Pacer::default();
+        let mut pacer = begun();
         for picture in 1..100 {
             pacer.refill(picture * SECOND / 30);
             for _ in 0..8 {
@@ -187,7 +219,7 @@ mod tests {
 
     #[test]
     fn more_is_sent_to_who_takes_more() {
-        let mut pacer = Pacer::default();
+        let mut pacer = begun();
         pacer.set_load(1_000_000);
         let bytes = sent(&mut pacer, SECOND, SECOND);
         assert!(bytes >= 2_500_000, "{bytes} bytes in a second");
@@ -196,7 +228,7 @@ mod tests {
     #[test]
     fn a_keyframe_does_not_fill_the_queue_of_a_narrow_line() {
         for (estimate, keyframe) in [(500_000, 15_000), (1_000_000, 25_000), (4_000_000, 60_000)] {
-            let mut pacer = Pacer::default();
+            let mut pacer = begun();
             pacer.set_pace(Pace::Known(estimate));
             let mut bytes = 0;
             let mut now = SECOND;
@@ -213,7 +245,7 @@ mod tests {
     #[test]
     fn no_more_leaves_than_a_narrow_line_carries() {
         for estimate in [120_000, 300_000, 1_000_000] {
-            let mut pacer = Pacer::default();
+            let mut pacer = begun();
             pacer.set_pace(Pace::Known(estimate));
             let mut bytes = 0;
             for now in (SECOND..11 * SECOND).step_by(PACING_INTERVAL as usize) {
@@ -233,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_estimate_of_a_wide_line_is_no_limit() {
-        let mut pacer = Pacer::default();
+        let mut pacer = begun();
         pacer.set_pace(Pace::Known(10_000_000));
         assert_eq!(pacer.bytes_per_second, LEAST_BITRATE / 8);
         pacer.set_load(1_000_000);
@@ -246,7 +278,7 @@ mod tests {
 
     #[test]
     fn sound_is_paid_for_later_but_not_for_ever() {
-        let mut pacer = Pacer::default();
+        let mut pacer = begun();
         pacer.refill(SECOND);
         pacer.spend(10_000_000);
         pacer.refill(SECOND + 2 * DEPTH);
@@ -256,7 +288,7 @@ mod tests {
 
     #[test]
     fn repairs_go_first_and_are_all_paid_for() {
-        let mut pacer = Pacer::default();
+        let mut pacer = begun();
         pacer.set_pace(Pace::Known(1_000_000));
         let (mut repairs, mut pictures) = (0, 0);
         for now in (SECOND..11 * SECOND).step_by(PACING_INTERVAL as usize) {

@@ -162,7 +162,10 @@ impl Engine {
             return;
         };
         self.tell_directory(&command);
-        let hurries = matches!(command, Command::SendDtls(..) | Command::RequestKeyframe(_));
+        let hurries = matches!(
+            command,
+            Command::SendDtls(..) | Command::Freshen(_) | Command::SetSource(_, Some(_))
+        );
         if hurries {
             shard.mailbox.post(Control::Command(command));
         } else {

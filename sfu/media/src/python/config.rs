@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::rand;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
@@ -137,7 +136,7 @@ fn extension_map(pairs: &[(u8, String)]) -> ExtensionMap {
 /// Unpredictable first sequence number and timestamp (RFC 3550, 5.1).
 fn random_start() -> PyResult<(u16, u32)> {
     let mut bytes = [0; 6];
-    rand::fill(&mut bytes).map_err(|_| PyOSError::new_err("the system has no randomness"))?;
+    getrandom::fill(&mut bytes).map_err(|_| PyOSError::new_err("the system has no randomness"))?;
     let [a, b, c, d, e, f] = bytes;
     Ok((u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f])))
 }

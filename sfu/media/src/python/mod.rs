@@ -223,9 +223,9 @@ impl Engine {
         self.command(peer.shard(), Command::SetWanted(peer, bits_per_second));
     }
 
-    fn request_keyframe(&self, uptrack: u32) {
+    fn freshen(&self, uptrack: u32) {
         let uptrack = UptrackId(uptrack);
-        self.command(uptrack.shard(), Command::RequestKeyframe(uptrack));
+        self.command(uptrack.shard(), Command::Freshen(uptrack));
     }
 
     fn open_journal(&self, py: Python<'_>, directory: &str) -> PyResult<u32> {

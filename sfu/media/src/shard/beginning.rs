@@ -12,7 +12,7 @@ use crate::route::{Route, Viewer};
 
 impl Shard {
     /// Let a viewer who has nothing of the track yet begin with its past, if that can be.
-    pub(super) fn begin(&mut self, track: UptrackId, viewer: Viewer, now: Micros) {
+    pub(super) fn begin(&mut self, track: UptrackId, viewer: Viewer) {
         let Some(route) = self.routes.get(&track).filter(|r| r.video) else {
             return;
         };
@@ -29,7 +29,7 @@ impl Shard {
             sink.lagging = true;
             sink.downtrack.set_hurried(true);
             self.beginners.push((track, viewer));
-            self.next_pace = self.next_pace.min(now);
+            self.next_pace = 0;
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Event, Message, Shard};
-use crate::clock::Micros;
+use crate::clock::{Micros, SECOND};
 use crate::congestion::PACING_INTERVAL;
 use crate::demand::Layers;
 use crate::ids::UptrackId;
@@ -12,6 +12,9 @@ use crate::outbox::{Outbox, Transmit};
 use crate::peer::Peer;
 use crate::route::{Lagging, Route};
 use crate::track::{Origin, Packet, SenderClock};
+
+/// A keyframe that is older than this is not what a viewer should begin with.
+const FRESH: Micros = 2 * SECOND;
 
 impl Shard {
     /// Send on what was taken and need not be held any longer: for each track and viewer the
@@ -73,7 +76,7 @@ impl Shard {
         route.trim();
         outbox.flush_some();
         for layer in wanted.iter() {
-            self.request_keyframe(track, Some(layer));
+            self.request_keyframe(track, layer);
         }
     }
 
@@ -132,6 +135,20 @@ impl Shard {
         }
     }
 
+    /// Another shard's track has begun here: its viewers begin with its past as they would there.
+    pub(super) fn take_past(&mut self, track: UptrackId, packets: Vec<Arc<Packet>>) {
+        let Some(route) = self.routes.get_mut(&track) else {
+            return;
+        };
+        route.expects_past = false;
+        for packet in &packets {
+            route.keep(packet);
+        }
+        for viewer in route.viewers.clone() {
+            self.give_picture(track, viewer);
+        }
+    }
+
     pub(super) fn take_clock(&mut self, track: UptrackId, origin: Origin, clock: SenderClock) {
         let Some(route) = self.routes.get_mut(&track) else {
             return;
@@ -183,15 +200,15 @@ impl Shard {
         let sink = &peer.sinks[sink];
         if let Some(track) = sink.source {
             let route = self.routes.get(&track);
-            let layer = route.map(|r| r.serve(sink.downtrack.limit().stream));
+            let layer = route.map_or(0, |r| r.serve(sink.downtrack.limit().stream));
             self.request_keyframe(track, layer);
         }
     }
 
-    /// Ask for a keyframe of a layer, or of all, wherever the publisher is.
-    pub(super) fn request_keyframe(&mut self, track: UptrackId, layer: Option<u8>) {
+    /// Ask for a keyframe of a layer, wherever the publisher is.
+    pub(super) fn request_keyframe(&mut self, track: UptrackId, layer: u8) {
         if track.shard() != self.config.index {
-            let wanted = Message::KeyframeWanted(track, layer.unwrap_or(0));
+            let wanted = Message::KeyframeWanted(track, layer);
             self.messages.push((track.shard(), wanted));
             return;
         }
@@ -199,9 +216,24 @@ impl Shard {
             return;
         };
         if let Some(peer) = self.peers[slot].as_mut() {
-            match layer {
-                Some(layer) => peer.uptracks[index].request_keyframe(layer),
-                None => peer.uptracks[index].request_keyframes(),
+            peer.uptracks[index].request_keyframe(layer);
+        }
+    }
+
+    /// A viewer is about to come, and is going to begin with the newest keyframe and all that
+    /// followed: ask for one of each stream where that is long ago.
+    pub(super) fn freshen(&mut self, track: UptrackId, now: Micros) {
+        let Some(&(slot, index)) = self.uptracks.get(&track) else {
+            return;
+        };
+        let (Some(route), Some(peer)) = (self.routes.get(&track), self.peers[slot].as_mut()) else {
+            return;
+        };
+        let uptrack = &mut peer.uptracks[index];
+        for stream in route.streams(now) {
+            let last = uptrack.last_keyframe(stream);
+            if last.is_none_or(|at| now >= at + FRESH) {
+                uptrack.request_keyframe(stream);
             }
         }
     }

@@ -95,7 +95,7 @@ impl Shard {
         let sources: Vec<_> = peer.sinks.iter().map(|s| s.source).collect();
         for (sink, track) in (0..).zip(sources) {
             if let Some(track) = track {
-                self.give_picture(track, Viewer { peer: slot, sink }, now);
+                self.give_picture(track, Viewer { peer: slot, sink });
             }
         }
         for mut datagram in early {
@@ -181,7 +181,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn set_source(&mut self, id: DowntrackId, source: Option<UptrackId>, now: Micros) {
+    pub(super) fn set_source(&mut self, id: DowntrackId, source: Option<UptrackId>) {
         let Some(&viewer) = self.downtracks.get(&id) else {
             return;
         };
@@ -207,7 +207,7 @@ impl Shard {
             .for_each(|track| self.drop_idle_route(track));
         if let Some(track) = source {
             self.join_route(track, viewer, video);
-            self.give_picture(track, viewer, now);
+            self.give_picture(track, viewer);
         }
     }
 
@@ -241,7 +241,7 @@ impl Shard {
         let waits = route.video && sink.downtrack.waits_for_keyframe(layer);
         self.reconsider(track);
         if waits {
-            self.request_keyframe(track, Some(layer));
+            self.request_keyframe(track, layer);
         }
     }
 
@@ -291,23 +291,32 @@ impl Shard {
     pub(super) fn want_picture(&mut self, track: UptrackId) {
         if let Some(route) = self.routes.get(&track).filter(|r| r.video) {
             let best = route.best();
-            self.request_keyframe(track, Some(best));
+            self.request_keyframe(track, best);
         }
     }
 
     /// A viewer begins with what is here, or else a keyframe is asked for.
-    fn give_picture(&mut self, track: UptrackId, viewer: Viewer, now: Micros) {
-        self.begin(track, viewer, now);
-        let peer = self.peers[viewer.peer].as_ref();
-        if peer.is_some_and(|p| p.sinks[viewer.sink].beginning.is_none()) {
-            self.want_picture(track);
+    pub(super) fn give_picture(&mut self, track: UptrackId, viewer: Viewer) {
+        self.begin(track, viewer);
+        let sink = self.peers[viewer.peer]
+            .as_ref()
+            .map(|p| &p.sinks[viewer.sink]);
+        let Some(sink) = sink.filter(|s| s.beginning.is_none()) else {
+            return;
+        };
+        let route = self.routes.get(&track);
+        if let Some(route) = route.filter(|r| r.video && !r.expects_past) {
+            let layer = route.serve(sink.downtrack.limit().stream);
+            self.request_keyframe(track, layer);
         }
     }
 
     pub(super) fn join_route(&mut self, track: UptrackId, viewer: Viewer, video: bool) {
         let here = self.config.index;
         if track.shard() != here && !self.routes.contains_key(&track) {
-            self.routes.insert(track, Route::new(track, video));
+            let mut route = Route::new(track, video);
+            route.expects_past = true;
+            self.routes.insert(track, route);
             self.messages
                 .push((track.shard(), Message::Subscribe(track, here)));
         }
@@ -351,7 +360,8 @@ impl Shard {
                         wants,
                     });
                 }
-                self.want_picture(track);
+                let past = route.past().collect();
+                self.messages.push((shard, Message::Past(track, past)));
             }
             None => self.messages.push((shard, Message::Ended(track))),
         }

@@ -72,8 +72,8 @@ pub enum Command {
     SetPlayoutDelay(DowntrackId, PlayoutDelay),
     /// What would be sent if the line carried it, bits a second.
     SetWanted(PeerId, u64),
-    /// Ask the publisher for a keyframe.
-    RequestKeyframe(UptrackId),
+    /// A viewer is about to come: what it begins with is not to be old.
+    Freshen(UptrackId),
     /// Record a track.
     Record(UptrackId, Recording),
     /// The journal is about to close.
@@ -87,6 +87,8 @@ pub enum Message {
     Subscribe(UptrackId, usize),
     /// It has none any more.
     Unsubscribe(UptrackId, usize),
+    /// What a viewer of my track can begin with; once, before all media.
+    Past(UptrackId, Vec<Arc<Packet>>),
     /// A packet of my track.
     Media(UptrackId, Arc<Packet>),
     /// The publisher's clock.
@@ -246,12 +248,12 @@ impl Shard {
             Command::RemoveUptrack(id) => self.remove_uptrack(id),
             Command::RemoveDowntrack(id) => self.remove_downtrack(id),
             Command::AddDowntrack(peer, id, config) => self.add_downtrack(peer, id, *config),
-            Command::SetSource(id, source) => self.set_source(id, source, now),
+            Command::SetSource(id, source) => self.set_source(id, source),
             Command::SetPaused(id, paused) => self.set_paused(id, paused),
             Command::SetLimit(id, limit) => self.set_limit(id, limit),
             Command::SetPlayoutDelay(id, delay) => self.set_playout_delay(id, delay),
             Command::SetWanted(id, wanted) => self.set_wanted(id, wanted, now),
-            Command::RequestKeyframe(id) => self.request_keyframe(id, None),
+            Command::Freshen(id) => self.freshen(id, now),
             Command::Record(id, journal) => self.record(id, journal),
             Command::ForgetJournal(id) => {
                 self.routes.values_mut().for_each(|r| r.forget_journal(id));
@@ -268,9 +270,10 @@ impl Shard {
                     route.shards.retain(|s| s.index != shard);
                 }
             }
+            Message::Past(track, packets) => self.take_past(track, packets),
             Message::Media(track, packet) => self.take_media(track, packet),
             Message::Clock(track, origin, clock) => self.take_clock(track, origin, clock),
-            Message::KeyframeWanted(track, layer) => self.request_keyframe(track, Some(layer)),
+            Message::KeyframeWanted(track, layer) => self.request_keyframe(track, layer),
             Message::Wanted(track, shard, wants) => self.take_wants(track, shard, wants),
             Message::Ended(track) => self.end_route(track),
         }

@@ -206,11 +206,6 @@ impl Uptrack {
         }
     }
 
-    /// Somebody needs a keyframe, whatever the layer.
-    pub fn request_keyframes(&mut self) {
-        (0..self.layers.len() as u8).for_each(|layer| self.request_keyframe(layer));
-    }
-
     /// When the newest keyframe of a layer began.
     pub fn last_keyframe(&self, layer: u8) -> Option<Micros> {
         self.layers
