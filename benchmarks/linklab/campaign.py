@@ -156,11 +156,13 @@ def summarize(known: Mapping[Trial, Mapping[str, Any]]) -> dict[str, Any]:
             cases[case.name] = systems
     late = [answer["late_us_max"] for answer in known.values()]
     stolen = [answer["stolen_cpu"] for answer in known.values()]
+    busy = [answer["busy_cores"] for answer in known.values()]
     return {
         "cases": cases,
         "late_us_max": max(late, default=None),
         "rejected": sum(answer["rejected"] for answer in known.values()),
         "stolen_cpu": round(statistics.fmean(stolen), 3) if stolen else None,
+        "busy_cores": round(statistics.fmean(busy), 2) if busy else None,
         "plots": _copy_plots(),
         "conditions": next((answer["conditions"] for answer in known.values()), None),
     }

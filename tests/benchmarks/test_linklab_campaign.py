@@ -26,6 +26,7 @@ GOOD: dict[str, Any] = {
     "layer_switches_per_min": 0.0,
     "late_us_max": 2_000,
     "stolen_cpu": 0.01,
+    "busy_cores": 0.8,
     "rejected": 0,
     "conditions": {"cpu": "A Processor"},
 }
@@ -109,3 +110,4 @@ def test_what_was_missed_or_never_happened_says_so():
     assert "**missed**" in audio
     assert "| never | **missed** |" in first
     assert "2 of 9 goals are missed." in lines
+    assert any(line.startswith("Runs of each case: tongbu 2, p2p 0, livekit 0.") for line in lines)
