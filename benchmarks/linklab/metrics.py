@@ -21,6 +21,8 @@ retransmit_ratio        packets sent again for each that the link lost
 layer_switches_per_min  changes of the camera's picture size, from `STEADY` on, in the minute that
                         has most of them
 media_age_s             from the drawing of a camera picture to its decoding
+page_late_ms            the longest that the viewer's page waited for its core: by its looks at the
+                        sound, one each 60 ms
 """
 
 import json
@@ -40,6 +42,8 @@ AFTER_DARK = 3.0
 AFTER_FLOWS = 3.0
 """Seconds until a queue that others filled is empty again."""
 LEGIBLE_DB = 35.0
+LOOK_S = 0.06
+"""From look to look at the sound (`pages/viewer.js`)."""
 TOP_BPS = 1_400_000
 """What the teacher sends in the best quality, about: a peer to peer call adapts, and tells not."""
 _HEADER = 12
@@ -281,12 +285,19 @@ def _network(seen: Observed) -> dict[str, Any]:
         "transport": seen.sender[-1].counters.get("transport") if seen.sender else None,
         "estimate_kbps": round(statistics.median(estimates) / 1e3) if estimates else None,
         "late_us_max": max(_late(seen), default=0),
+        "page_late_ms": _page_late(seen),
     }
 
 
 def _late(seen: Observed) -> Iterator[int]:
     for sample in seen.link:
         yield from (int(sample.counters[way]["late_us_max"]) for way in WAYS)
+
+
+def _page_late(seen: Observed) -> float:
+    looks = [sound.at for sound in seen.sound if WARM_UP <= sound.at < seen.seconds]
+    late = max((after - before - LOOK_S for before, after in pairwise(looks)), default=0.0)
+    return round(max(0.0, late) * 1e3, 1)
 
 
 def _ends(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Sample]]:

@@ -91,9 +91,17 @@ def test_a_good_run():
     assert said["first_frame_s"] == 0
     assert said["queue_p95_ms"] == 4
     assert said["late_us_max"] == 900
+    assert said["page_late_ms"] == 0
     assert said["media_age_s"] == pytest.approx(0.3)
     assert said["camera_fps"] == pytest.approx(15, abs=0.1)
     assert said["layer_switches_per_min"] == 0
+
+
+def test_a_page_that_was_kept_from_its_core_is_known_by_its_looks():
+    looks = [look for look in sound() if not 30 < look.at < 30.3]
+    assert figures(run(sound=looks))["page_late_ms"] == pytest.approx(300, abs=60)
+    early = [look for look in sound() if look.at > 2]
+    assert figures(run(sound=early))["page_late_ms"] == 0
 
 
 def test_made_up_sound_is_counted_and_its_longest_run_told():
