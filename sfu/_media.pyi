@@ -156,6 +156,8 @@ class LinkChanged:
     """Round trip, seconds."""
     loss: float
     """Packets lost, 0 to 1, smoothed."""
+    tcp: bool
+    """Whether it is a TCP connection."""
 
 @final
 class JournalFailed:

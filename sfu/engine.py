@@ -72,6 +72,8 @@ class Link:
     """Round trip, seconds."""
     loss: float
     """Packets lost, 0 to 1, smoothed."""
+    tcp: bool
+    """Whether it is a TCP connection: for a packet that is lost all others wait."""
 
 
 class JournalHandler(Protocol):
@@ -326,7 +328,7 @@ class Engine:
 
     def _on_link_changed(self, event: "_media.LinkChanged") -> None:
         if handler := self._links.get(event.peer):
-            handler(Link(event.bits_per_second, event.rtt, event.loss))
+            handler(Link(event.bits_per_second, event.rtt, event.loss, event.tcp))
 
     def _on_journal_failed(self, event: "_media.JournalFailed") -> None:
         if handler := self._journals.get(event.journal):

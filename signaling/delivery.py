@@ -20,7 +20,7 @@ ALL = 255
 _LONG_WAY = 0.25
 """Seconds of round trip from which a viewer of a lecture shows pictures later than it could."""
 _LOSES = 0.002
-"""Part lost from which it does so on a short way too."""
+"""Part lost from which it does so on a short way too. By TCP nothing is lost, but comes late."""
 _CALM = 60.0
 """Seconds without such a loss after which it no longer does."""
 _REPAIR_TIME = 0.4
@@ -232,7 +232,7 @@ class Delivery:
         now = self._loop.time()
         viewer.allocator.set_estimate(link.bits_per_second, now)
         viewer.rtts.append(link.rtt)
-        if link.loss >= _LOSES:
+        if link.loss >= _LOSES or link.tcp:
             viewer.lost_at = now
         lossy = now - viewer.lost_at < _CALM
         speaks = bool(viewer.session.tracks)

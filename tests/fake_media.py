@@ -57,6 +57,7 @@ class LinkChanged:
     bits_per_second: int
     rtt: float = 0.05
     loss: float = 0.0
+    tcp: bool = False
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,15 @@ async def test_a_listener_whose_line_loses_waits_until_it_has_lost_nothing_for_a
     await lesson.engine.close()
 
 
+async def test_a_listener_by_tcp_waits_though_nothing_is_lost() -> None:
+    lesson = Lesson(Budgets())
+    near = lesson.seat("near")
+    await lesson.hear(fake_media.LinkChanged(near.peer, 900_000, rtt=0.03, tcp=True))
+    lesson.loop.advance(10)
+    assert lesson.native.told("set_playout_delay")[-1][1] == 0.5
+    await lesson.engine.close()
+
+
 @given(rtt=st.floats(0, 60), lossy=st.booleans())
 def test_who_speaks_never_waits_and_who_listens_waits_for_a_repair(rtt: float, lossy: bool) -> None:
     assert playout_delay(rtt, lossy=lossy, speaks=True) == 0

@@ -7,10 +7,11 @@ const sample = (change: Partial<Sample>): Sample => ({
   packets: 0,
   lost: 0,
   rttMs: 40,
+  tcp: false,
   limited: false,
   ...change,
 })
-const fine = { kbps: 1500, lossPercent: 0, rttMs: 40, limited: false }
+const fine = { kbps: 1500, lossPercent: 0, rttMs: 40, tcp: false, limited: false }
 
 describe('samples', () => {
   const reports = [
@@ -27,7 +28,7 @@ describe('samples', () => {
     { type: 'candidate-pair', timestamp: 10, nominated: true, currentRoundTripTime: 0.04 },
   ]
   it('sums what is sent and takes loss and round trip from the node', () => {
-    const up = { at: 10, bytes: 150, packets: 15, lost: 2, rttMs: 250, limited: true }
+    const up = { at: 10, bytes: 150, packets: 15, lost: 2, rttMs: 250, tcp: false, limited: true }
     expect(uplinkSample(reports)).toEqual(up)
   })
   it('blames the line for a small picture only when the line is narrow', () => {
@@ -40,7 +41,19 @@ describe('samples', () => {
   })
   it('counts a lost packet as one that was sent', () => {
     const heard = downlinkSample(reports.filter((report) => report.type !== 'remote-inbound-rtp'))
-    expect(heard).toEqual({ at: 10, bytes: 70, packets: 10, lost: 1, rttMs: 40, limited: false })
+    const counted = { at: 10, bytes: 70, packets: 10, lost: 1 }
+    expect(heard).toEqual({ ...counted, rttMs: 40, tcp: false, limited: false })
+  })
+  it('knows a connection by TCP', () => {
+    const pair = { type: 'candidate-pair', timestamp: 10, nominated: true, localCandidateId: 'a' }
+    const local = (protocol: string) => ({
+      id: 'a',
+      type: 'local-candidate',
+      protocol,
+      timestamp: 1,
+    })
+    expect(downlinkSample([pair, local('tcp')]).tcp).toBe(true)
+    expect(downlinkSample([pair, local('udp')]).tcp).toBe(false)
   })
 })
 
@@ -48,7 +61,8 @@ describe('rates', () => {
   it('are per second, and loss is of what was sent meanwhile', () => {
     const before = sample({ at: 1000, bytes: 1000, packets: 100, lost: 10 })
     const after = sample({ at: 3000, bytes: 251_000, packets: 300, lost: 20 })
-    expect(rates(before, after)).toEqual({ kbps: 1000, lossPercent: 5, rttMs: 40, limited: false })
+    const line = { rttMs: 40, tcp: false, limited: false }
+    expect(rates(before, after)).toEqual({ kbps: 1000, lossPercent: 5, ...line })
   })
   it('never go below zero when a late packet mends the count', () => {
     expect(rates(sample({ lost: 5 }), sample({ at: 1, packets: 10, lost: 3 }))?.lossPercent).toBe(0)

@@ -31,7 +31,24 @@ pub struct Path {
     pub connection: Option<ConnectionId>,
 }
 
+/// What carries a peer's datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// As they are; some are lost.
+    Udp,
+    /// In order: for one that is lost all others wait.
+    Tcp,
+}
+
 impl Path {
+    /// What carries the datagrams.
+    pub fn carrier(&self) -> Carrier {
+        match self.connection {
+            Some(_) => Carrier::Tcp,
+            None => Carrier::Udp,
+        }
+    }
+
     /// By UDP.
     pub fn udp(remote: SocketAddr, local: IpAddr) -> Self {
         Self {

@@ -6,6 +6,7 @@ use network::{Link, Network, Publisher, Viewer, settle};
 use tongbu_media::clock::{MILLISECOND, Micros, SECOND};
 use tongbu_media::codec::Layer;
 use tongbu_media::crypto::Profile;
+use tongbu_media::outbox::Carrier;
 use tongbu_media::packet::rtcp;
 use tongbu_media::shard::{Command, Event};
 use tongbu_media::track::{Limit, PlayoutDelay, SinkCounters};
@@ -464,7 +465,7 @@ fn what_a_link_carries_and_layers_cost_is_told_now_and_then() {
         let (mut links, mut layers) = (0, 0);
         for event in &network.events {
             match event {
-                Event::LinkChanged(peer, state) => {
+                Event::LinkChanged(peer, state, Carrier::Udp) => {
                     assert_ne!(*peer, silent, "it told nothing");
                     assert!(state.feedback && state.bits_per_second > 0);
                     links += 1;

@@ -31,7 +31,8 @@ export class Line {
     const now = this.#last && rates(this.#last, sample)
     this.#last = sample
     if (!now) return
-    const delay = this.#playout.handleLine(now.rttMs / 1000, now.lossPercent, speaks)
+    const late = now.tcp ? 100 : now.lossPercent // what is lost by TCP holds up all that follows
+    const delay = this.#playout.handleLine(now.rttMs / 1000, late, speaks)
     setPlayout(this.#receivers(), delay)
     const heard = this.#steady.next(quality(now))
     const word = heard === 'good' && narrow ? 'weak' : heard

@@ -10,6 +10,8 @@ export interface Sample {
   packets: number
   lost: number
   rttMs: number
+  /** Nothing is lost by TCP; it comes late instead. */
+  tcp: boolean
   /** The encoder lowers its picture because the network is too slow. */
   limited: boolean
 }
@@ -19,11 +21,13 @@ export interface Rates {
   kbps: number
   lossPercent: number
   rttMs: number
+  tcp: boolean
   limited: boolean
 }
 
 /** The fields used here; every report is a bag of optional ones. */
 interface Report {
+  id?: string
   type: string
   timestamp: number
   bytesSent?: number
@@ -35,6 +39,8 @@ interface Report {
   currentRoundTripTime?: number
   availableOutgoingBitrate?: number
   nominated?: boolean
+  localCandidateId?: string
+  protocol?: string
   qualityLimitationReason?: string
 }
 
@@ -52,6 +58,7 @@ export function uplinkSample(reports: Iterable<unknown>): Sample {
     packets: sum(sent, 'packetsSent'),
     lost: sum(heard, 'packetsLost'),
     rttMs: roundTrip(all),
+    tcp: isTcp(all),
     limited: sent.some((report) => report.qualityLimitationReason === 'bandwidth') && isNarrow(all),
   }
 }
@@ -67,6 +74,7 @@ export function downlinkSample(reports: Iterable<unknown>): Sample {
     packets: packets + lost,
     lost,
     rttMs: roundTrip(all),
+    tcp: isTcp(all),
     limited: false,
   }
 }
@@ -81,6 +89,7 @@ export function rates(before: Sample, after: Sample): Rates | undefined {
     kbps: ((after.bytes - before.bytes) * 8) / ms,
     lossPercent: packets > 0 ? Math.min(100, (100 * lost) / packets) : 0,
     rttMs: after.rttMs,
+    tcp: after.tcp,
     limited: after.limited,
   }
 }
@@ -120,6 +129,12 @@ function sum(
 function isNarrow(reports: readonly Report[]): boolean {
   const pair = reports.find((report) => report.type === 'candidate-pair' && report.nominated)
   return (pair?.availableOutgoingBitrate ?? 0) < NARROW_BPS
+}
+
+function isTcp(reports: readonly Report[]): boolean {
+  const pair = reports.find((report) => report.type === 'candidate-pair' && report.nominated)
+  const local = pair && reports.find((report) => report.id === pair.localCandidateId)
+  return local?.protocol === 'tcp'
 }
 
 function latest(reports: readonly Report[]): number {

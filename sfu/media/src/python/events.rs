@@ -7,6 +7,7 @@ use super::object;
 use crate::clock::SECOND;
 use crate::ids::{JournalId, PeerId, UptrackId};
 use crate::journals::JournalEvent;
+use crate::outbox::Carrier;
 use crate::shard;
 
 #[pyclass(frozen, get_all)]
@@ -59,6 +60,7 @@ pub(super) struct LinkChanged {
     bits_per_second: u64,
     rtt: f64,
     loss: f64,
+    tcp: bool,
 }
 
 #[pyclass(frozen, get_all)]
@@ -110,13 +112,14 @@ pub(super) fn event_object(py: Python<'_>, event: shard::Event) -> PyResult<Py<P
                 active: speech.active,
             },
         ),
-        shard::Event::LinkChanged(PeerId(peer), link) => object(
+        shard::Event::LinkChanged(PeerId(peer), link, carrier) => object(
             py,
             LinkChanged {
                 peer,
                 bits_per_second: link.bits_per_second,
                 rtt: link.rtt as f64 / SECOND as f64,
                 loss: link.loss,
+                tcp: carrier == Carrier::Tcp,
             },
         ),
     }

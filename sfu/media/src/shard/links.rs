@@ -38,8 +38,10 @@ impl Shard {
                 continue;
             };
             // While nothing is heard nothing is decided: what was sent before goes on afterwards.
-            if let Some(state) = peer.sent.poll_change(now).filter(|state| state.feedback) {
-                self.events.push(Event::LinkChanged(peer.id, state));
+            let state = peer.sent.poll_change(now).filter(|state| state.feedback);
+            if let Some((state, path)) = state.zip(peer.ice.path()) {
+                let event = Event::LinkChanged(peer.id, state, path.carrier());
+                self.events.push(event);
             }
             peer.poll_parity(now, outbox);
             if self.try_link(slot, now, outbox) && tried.iter().all(|(s, _)| *s != slot) {

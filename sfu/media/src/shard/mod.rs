@@ -25,7 +25,7 @@ use crate::counters::ShardCounters;
 use crate::demand::Wants;
 use crate::ice::{Check, Credentials};
 use crate::ids::{DowntrackId, JournalId, PeerId, UptrackId};
-use crate::outbox::{ConnectionId, Outbox, Path, Transmit};
+use crate::outbox::{Carrier, ConnectionId, Outbox, Path, Transmit};
 use crate::packet::rtp::{self, Class};
 use crate::packet::stun;
 use crate::peer::{Dropped, Input, Peer, Srtp};
@@ -119,7 +119,7 @@ pub enum Event {
     /// Somebody speaks on a track of sound, or has ended.
     Speaking(UptrackId, Speech),
     /// What the way to a viewer carries now.
-    LinkChanged(PeerId, LinkState),
+    LinkChanged(PeerId, LinkState, Carrier),
 }
 
 /// [`Peer::handle_rtp`] or [`Peer::handle_rtcp`].
