@@ -16,6 +16,8 @@ has tools for text on a screen: a new page every 8 s.
 go over the link, ours does. p50 is the median of the runs, p95 their 95th percentile towards the
 worse; a goal holds for p95."""
 OTHERS = ("p2p", "livekit")
+FIGURES = "weaklink.jsonl"
+"""Of each run, beside the drawings."""
 
 
 def section(answer: Mapping[str, Any], plots: str) -> Iterator[str]:
@@ -38,8 +40,10 @@ def _conditions(answer: Mapping[str, Any]) -> str:
     cases = list(answer["cases"].values())
     runs = ", ".join(f"{name} {_runs(name, cases)}" for name in ("tongbu", *OTHERS))
     busy = answer.get("busy_cores") or 0
+    machine = answer.get("conditions") or {}
     return (
-        f"Runs of each case: {runs}. They kept {busy:.1f} cores busy in the "
+        f"Runs of each case: {runs}, on {machine.get('cores')} cores of {machine.get('cpu')} "
+        f"(`plots/{FIGURES}` has each). They kept {busy:.1f} cores busy in the "
         f"mean; one by itself takes 0.8, and `AT_ONCE` of them are held side by side. The emulator "
         f"was late by {(answer['late_us_max'] or 0) / 1e3:.1f} ms at most, {answer['rejected']} "
         f"runs were rejected for more than 40 ms and made again; the hypervisor took "

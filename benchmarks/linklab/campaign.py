@@ -1,8 +1,9 @@
 """All weak links, many seeds: `python -m benchmarks.linklab.campaign --date D [--seeds 10]`.
 
-Each answer is kept in a file that git does not know, so that a campaign that was broken off goes on
-where it was; `--again tongbu` forgets those of a system that has changed. At the end (and with
-`--render`, which runs nothing) the page is written: median and 95th percentile of each figure.
+Each run's figures are kept beside the page, a line each, so that a campaign that was broken off
+goes on where it was, on another machine too; `--again tongbu` forgets those of a system that has
+changed. At the end (and with `--render`, which runs nothing) the page is written: median and 95th
+percentile of each figure.
 
 A run needs some 0.8 of a core. `--at-once 2` holds two at a time, each in namespaces of its own:
 half the time, and first pictures some 0.1 s later than on a machine that does nothing else.
@@ -25,11 +26,15 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.linklab.goals import CASES, Case
 from benchmarks.report_page import PLOTS, Run
+from benchmarks.report_weaklink import FIGURES
 
-KEPT = Path(__file__).parent.parent / ".linklab"
+ANSWERS = report.HERE / PLOTS / FIGURES
+DRAWN = Path(__file__).parent.parent / ".linklab"
 SYSTEMS = ("tongbu", "p2p", "livekit")
 PLOTTED = ("C", "D", "E", "F", "E_outage10")
 """Cases whose first seed is drawn."""
+_ABOUT = ("late_us_max", "page_late_ms", "busy_cores", "stolen_cpu", "rejected", "conditions")
+"""What is kept of an answer beside the figures of its case."""
 _USUAL = 75
 """Seconds that a run takes."""
 _PATIENCE = 600
@@ -57,8 +62,7 @@ def main() -> int:
     parser.add_argument("--collect", action="store_true", help="run only, write no page")
     parser.add_argument("--render", action="store_true", help="run nothing")
     options = parser.parse_args()
-    KEPT.mkdir(exist_ok=True)
-    answers = Answers(KEPT / "answers.jsonl")
+    answers = Answers(ANSWERS)
     answers.forget(options.again)
     if not options.render:
         _run_missing(answers, options)
@@ -108,6 +112,7 @@ def wanted(seeds: int, systems: Sequence[str], cases: Sequence[str] | None) -> I
 
 
 def _run_missing(answers: Answers, options: argparse.Namespace) -> None:
+    DRAWN.mkdir(exist_ok=True)
     console = Console(stderr=True)
     trials = list(wanted(options.seeds, options.systems, options.cases))
     missing = [trial for trial in trials if trial not in answers.known]
@@ -132,7 +137,7 @@ def _run(trial: Trial) -> Mapping[str, Any] | None:
     case = next(case for case in CASES if case.name == trial.case)
     arguments = [*case.arguments.split(), "--system", trial.system, "--seed", str(trial.seed)]
     if trial.seed == 1 and trial.system == "tongbu":
-        arguments += ["--plot", str(KEPT / _plot(case))]
+        arguments += ["--plot", str(DRAWN / _plot(case))]
     command = [sys.executable, "-m", "benchmarks", "weaklink", *arguments, "--json"]
     try:
         said = subprocess.run(
@@ -140,8 +145,9 @@ def _run(trial: Trial) -> Mapping[str, Any] | None:
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
-    answer: Mapping[str, Any] = json.loads(said.stdout.splitlines()[-1])
-    return answer
+    answer = json.loads(said.stdout.splitlines()[-1])
+    keys = {*(metric.key for metric in case.goals), *_ABOUT}
+    return {key: figure for key, figure in answer.items() if key in keys}
 
 
 def _plot(case: Case) -> str:
@@ -164,8 +170,14 @@ def summarize(known: Mapping[Trial, Mapping[str, Any]]) -> dict[str, Any]:
         "stolen_cpu": round(statistics.fmean(stolen), 3) if stolen else None,
         "busy_cores": round(statistics.fmean(busy), 2) if busy else None,
         "plots": _copy_plots(),
-        "conditions": next((answer["conditions"] for answer in known.values()), None),
+        "conditions": _conditions([answer["conditions"] for answer in known.values()]),
     }
+
+
+def _conditions(machines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of every machine that had a part in it."""
+    keys = machines[0] if machines else ()
+    return {key: " or ".join(dict.fromkeys(str(m[key]) for m in machines)) for key in keys}
 
 
 def _summary(
@@ -187,7 +199,7 @@ def _copy_plots() -> list[str]:
     """To where the page finds them."""
     found = []
     for case in CASES:
-        drawn = KEPT / _plot(case)
+        drawn = DRAWN / _plot(case)
         if case.name in PLOTTED and drawn.exists():
             (report.HERE / PLOTS / drawn.name).write_text(drawn.read_text())
             found.append(drawn.name)

@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {
     "stolen_cpu": 0.01,
     "busy_cores": 0.8,
     "rejected": 0,
-    "conditions": {"cpu": "A Processor"},
+    "conditions": {"cpu": "A Processor", "cores": 2},
 }
 
 
@@ -55,7 +55,8 @@ def test_spreads_count_towards_the_worse():
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(campaign, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(campaign, "ANSWERS", tmp_path / "plots" / "weaklink.jsonl")
+    monkeypatch.setattr(campaign, "DRAWN", tmp_path / "drawn")
     monkeypatch.setattr(report, "HERE", tmp_path)
     monkeypatch.setattr(report, "ANSWERS", tmp_path / "plots" / "answers.json")
     (tmp_path / "plots").mkdir()
@@ -84,7 +85,7 @@ def test_it_goes_on_where_it_was(kept: Path, monkeypatch: pytest.MonkeyPatch):
     assert campaigned(monkeypatch, "--seeds", "2", "--cases", "D", "E") == [Trial("E", "p2p", 2)]
     again = campaigned(monkeypatch, "--seeds", "1", "--cases", "E", "--again", "tongbu")
     assert again == [Trial("E", "tongbu", 1)]
-    assert Answers(kept / "kept" / "answers.jsonl").known[Trial("E", "tongbu", 1)] == GOOD
+    assert Answers(campaign.ANSWERS).known[Trial("E", "tongbu", 1)] == GOOD
 
 
 def test_the_page_has_it_beside_what_was_there(kept: Path, monkeypatch: pytest.MonkeyPatch):
@@ -110,4 +111,11 @@ def test_what_was_missed_or_never_happened_says_so():
     assert "**missed**" in audio
     assert "| never | **missed** |" in first
     assert "2 of 9 goals are missed." in lines
-    assert any(line.startswith("Runs of each case: tongbu 2, p2p 0, livekit 0.") for line in lines)
+    runs = "Runs of each case: tongbu 2, p2p 0, livekit 0, on 2 cores of A Processor "
+    assert any(line.startswith(runs) for line in lines)
+
+
+def test_a_campaign_on_two_machines_names_both():
+    elsewhere = {**GOOD, "conditions": {"cpu": "Another", "cores": 2}}
+    summary = summarize({Trial("E", "tongbu", 1): GOOD, Trial("E", "tongbu", 2): elsewhere})
+    assert summary["conditions"] == {"cpu": "A Processor or Another", "cores": "2"}
